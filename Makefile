@@ -1,0 +1,59 @@
+# The two commands of the README are `make serve` and `make test`; the rest are their parts.
+SHELL := /bin/bash
+PORT ?= 8001
+VENV := .venv
+PYTHON ?= python3
+FLYWHEEL := $(VENV)/bin/flywheel
+# Everything a build reads. One list, so that make knows when signals.db is stale.
+BUILD_INPUTS := $(shell find data build -type f -not -name '*.pyc')
+
+.PHONY: serve test test-all lint types build clean bench lock check browser help
+.DELETE_ON_ERROR:
+
+help:  ## Lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+serve: $(VENV)/.serve signals.db  ## Installs, builds and serves on 127.0.0.1:8001 (PORT= to change)
+	@$(FLYWHEEL) serve --port $(PORT)
+
+build: $(VENV)/.serve signals.db  ## Leaves signals.db at the root
+
+signals.db: $(VENV)/.serve $(BUILD_INPUTS)
+	@$(FLYWHEEL) build --out signals.db && touch signals.db
+
+check: $(VENV)/.serve  ## Validates data/ and reports, changes nothing
+	@$(FLYWHEEL) check
+
+# A stamp, not the folder, so that an install that was cut short is done again.
+$(VENV)/.serve: requirements.txt pyproject.toml
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.serve
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# Browser tests need Chromium. As root on Debian it is installed; anywhere else they skip and say what to run.
+browser:
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing chromium for the browser tests"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; fi
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev
+	$(VENV)/bin/mypy
+
+test: $(VENV)/.dev browser lint types signals.db  ## Lint, types and tests
+	$(VENV)/bin/pytest -n 2 -m "not slow"
+
+lock:  ## Renews both lock files from pyproject.toml
+	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install -o requirements.txt
+	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install --extra dev -c requirements.txt -o requirements-dev.txt
+
+clean:  ## Removes what make made
+	rm -rf $(VENV) signals.db dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
