@@ -35,7 +35,10 @@ _HOSTS = {
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), template)
     for pattern, template in (
-        (r"https://github\.com/([\w.-]+)/([\w.-]+)/(?:issues|pull|discussions)/(\d+)#\D*(\d+)", "gh.{}.{}.{}.{}"),
+        (
+            r"https://github\.com/([\w.-]+)/([\w.-]+)/(?:issues|pull|discussions)/(\d+)#\D*(\d+)",
+            "gh.{}.{}.{}.{}",
+        ),
         (r"https://github\.com/([\w.-]+)/([\w.-]+)/(?:issues|pull|discussions)/(\d+)", "gh.{}.{}.{}"),
         (r"https://huggingface\.co/datasets/([\w.-]+)/([\w.-]+)/discussions/(\d+)", "hf.d.{}.{}.{}"),
         (r"https://huggingface\.co/spaces/([\w.-]+)/([\w.-]+)/discussions/(\d+)", "hf.s.{}.{}.{}"),
@@ -106,7 +109,8 @@ def canonical_url(url: str) -> str:
     """The one spelling under which a public post is known; the key of everything in `data/`.
 
     https, host in lower case and by its usual name; on the sites we know, no fragment (but a GitHub comment's) and
-    no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug for posts. Raises ValueError where the text is no web address at all.
+    no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug for posts.
+    Raises ValueError where the text is no web address at all.
     """
     if any(c.isspace() or ord(c) < 32 or c in '"<>\\^`{|}' for c in url):
         raise ValueError("a url holds no blanks, quotes or control characters")
