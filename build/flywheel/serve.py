@@ -1,4 +1,4 @@
-"""How the site is served: Datasette over an immutable signals.db, with the project's plugins, templates and settings."""
+"""How the site is served: Datasette over an immutable signals.db, with our plugins, templates and settings."""
 
 from __future__ import annotations
 
