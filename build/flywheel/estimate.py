@@ -284,7 +284,8 @@ def counted(posts: Iterable[Post], vocabulary: Vocabulary) -> Iterator[Post]:
 
 
 def windows(posts: Iterable[Post]) -> list[Window]:
-    """All months, and the recent ones, of the public rows that were not searched for by theme."""
+    """All months, and the recent ones, of the public rows that were not searched for by theme; one window where the
+    two are the same months."""
     months = sorted(
         {p.month for p in posts if p.month and p.verdict == "signal" and p.corpus == "public" and p.frame != "targeted"}
     )
@@ -294,10 +295,11 @@ def windows(posts: Iterable[Post]) -> list[Window]:
     year, month = map(int, last.split("-"))
     start = year * 12 + month - MONTHS
     recent = max(f"{start // 12:04d}-{start % 12 + 1:02d}", first)
-    return [
+    both = [
         Window(f"{first}..{last}", "all", "all years", first, last),
         Window(f"{recent}..{last}", "recent", f"the last {MONTHS} months", recent, last),
     ]
+    return both if recent > first else both[:1]
 
 
 Test = Callable[[Rows], Bools]
