@@ -46,6 +46,11 @@ class Site:
     root: Path
     database: Path
 
+    def plugin(self, name: str) -> Any:
+        """The module of one of the site's plugins, as Datasette loaded it."""
+        self.datasette()
+        return pm.get_plugin(f"{name}.py")
+
     def datasette(self, **options: Any) -> Datasette:
         options.setdefault("files", [str(self.database)])
         return Datasette(
