@@ -1,5 +1,5 @@
 -- title: Two blind readings of the same posts
--- description: Of 100 posts that were read twice, blind, how many got the same answer: whether it is a signal, its phase (no
+-- description: Of all posts that were read twice, blind, how many got the same answer: whether it is a signal, its phase (no
 --   signal counts as a phase of its own), and, where both say signal, its theme; and the same for the second question.
 --   The readers are language models under one codebook, so this measures how clear the codebook is, not truth.
 
@@ -12,8 +12,8 @@ with twice as (
   from codings a join codings b on b.post = a.post and a.reading = 4 and b.reading = 5
   where a.ask is not null and b.ask is not null
 )
-select 'signal or not' as question, round(100.0 * avg(same_signal), 1) as agree_of_100, count(*) as n from twice
-union all select 'phase, none included', round(100.0 * avg(same_phase), 1), count(*) from twice
-union all select 'theme, where both say signal', round(100.0 * avg(same_theme), 1), count(*) from twice where both_signal
-union all select 'the second question', round(100.0 * avg(same_ask), 1), count(*) from asked
-union all select 'whether a run is finished', round(100.0 * avg(same_run), 1), count(*) from asked
+select 'signal or not' as question, round(avg(same_signal), 4) as share, count(*) as n from twice
+union all select 'phase, none included', round(avg(same_phase), 4), count(*) from twice
+union all select 'theme, where both say signal', round(avg(same_theme), 4), count(*) from twice where both_signal
+union all select 'the second question', round(avg(same_ask), 4), count(*) from asked
+union all select 'whether a run is finished', round(avg(same_run), 4), count(*) from asked

@@ -2,7 +2,7 @@
 -- description: Each theme of 100 signals on the OpenAI forum (titles, 2021 to mid 2024) and on Reddit (2025 and 2026), and the
 --   difference. The two lie in different years and titles tell less than openings, so a difference is not an effect of
 --   hosting.
--- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=forum_of_100&g.y_type=quantitative&g.color_column=phase
+-- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=forum_share&g.y_type=quantitative&g.color_column=phase
 
 with e as (
   select estimates.* from estimates join windows w on w.window = estimates.window and w.role = 'all'
@@ -12,14 +12,14 @@ select
   t.title,
   t.slug as theme,
   t.phase,
-  round(100 * f.share, 1) as forum_of_100,
-  round(100 * f.low, 1) as forum_low,
-  round(100 * f.high, 1) as forum_high,
+  f.share as forum_share,
+  f.low as forum_low,
+  f.high as forum_high,
   f.n_numerator as forum_counted,
   f.n as forum_n,
-  round(100 * r.share, 1) as reddit_of_100,
-  round(100 * r.low, 1) as reddit_low,
-  round(100 * r.high, 1) as reddit_high,
+  r.share as reddit_share,
+  r.low as reddit_low,
+  r.high as reddit_high,
   r.n as reddit_n,
   rank() over (order by f.share desc) as forum_rank,
   rank() over (partition by t.phase order by f.share desc) as forum_rank_in_phase

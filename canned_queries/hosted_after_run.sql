@@ -9,11 +9,11 @@ select
   p.slug,
   p.enters,
   sum(c.number) as n,
-  round(100 * sum(case when c.phase <> 'train' then c.weight else 0 end) / sum(c.weight), 1) as after_run,
+  round(sum(case when c.phase <> 'train' then c.weight else 0 end) / sum(c.weight), 6) as after_run,
   sum(case when c.theme not in ('memory-hardware', 'environment-support', 'speed-cost') then c.number else 0 end)
     as n_without,
-  round(100 * sum(case when c.phase <> 'train' then c.weight else 0 end)
-    / sum(case when c.theme not in ('memory-hardware', 'environment-support', 'speed-cost') then c.weight else 0 end), 1)
+  round(sum(case when c.phase <> 'train' then c.weight else 0 end)
+    / sum(case when c.theme not in ('memory-hardware', 'environment-support', 'speed-cost') then c.weight else 0 end), 6)
     as after_run_without
 from cells c
 join places p on p.slug = c.place

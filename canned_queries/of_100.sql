@@ -3,16 +3,16 @@
 --   (evaluate) and the next run (iterate). The mean gives each place the same weight and needs three places;
 --   searched places stand beside it. The interval is for posts like these (method process).
 -- param window = all: all, recent (the last 18 months), or a window of the table windows by name
--- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=of_100&g.y_type=quantitative&g.color_column=phase
+-- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 select
   coalesce(p.short, 'mean of ' || e.n_places || ' places') as place,
   e.value as slug,
   coalesce(p.enters, 'mean') as enters,
   e.subject as phase,
-  round(100 * e.share, 1) as of_100,
-  round(100 * e.low, 1) as low,
-  round(100 * e.high, 1) as high,
+  e.share,
+  e.low,
+  e.high,
   e.n,
   e.n_numerator as counted,
   e.threads,

@@ -5,15 +5,15 @@
 -- param by = the mean and the places: one of place, archive, tool, community
 -- param value =: one group by its name or slug
 -- param window = all: all, recent (the last 18 months), or a window of the table windows by name
--- fragment: g.mark=bar&g.x_column=value&g.x_type=nominal&g.y_column=of_100&g.y_type=quantitative&g.color_column=phase
+-- fragment: g.mark=bar&g.x_column=value&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 select
   case e."by" when '' then 'mean' else e."by" end as grouped_by,
   e.value,
   e.subject as phase,
-  round(100 * e.share, 1) as of_100,
-  round(100 * e.low, 1) as low,
-  round(100 * e.high, 1) as high,
+  e.share,
+  e.low,
+  e.high,
   e.n,
   e.n_numerator as counted,
   e.threads,

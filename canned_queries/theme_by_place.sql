@@ -3,15 +3,15 @@
 --   the searched places that stand beside it.
 -- param theme = did it get better: slug of a theme
 -- param window = all: all, recent (the last 18 months), or a window of the table windows by name
--- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=of_100&g.y_type=quantitative
+-- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative
 
 select
   coalesce(p.short, 'mean of ' || e.n_places || ' places') as place,
   e.value as slug,
   coalesce(p.enters, 'mean') as enters,
-  round(100 * e.share, 1) as of_100,
-  round(100 * e.low, 1) as low,
-  round(100 * e.high, 1) as high,
+  e.share,
+  e.low,
+  e.high,
   e.n,
   e.n_numerator as counted,
   e.threads,

@@ -4,16 +4,16 @@
 -- param place = the mean over places: slug of one place
 -- param phase = all phases: train, evaluate, iterate, or after (evaluate and iterate)
 -- param window = all: all, recent (the last 18 months), or a window of the table windows by name
--- fragment: g.mark=bar&g.x_column=theme&g.x_type=nominal&g.y_column=of_100&g.y_type=quantitative&g.color_column=phase
+-- fragment: g.mark=bar&g.x_column=theme&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 select
   t.title,
   t.slug as theme,
   t.phase,
   t.question,
-  round(100 * e.share, 1) as of_100,
-  round(100 * e.low, 1) as low,
-  round(100 * e.high, 1) as high,
+  e.share,
+  e.low,
+  e.high,
   e.n,
   e.n_numerator as counted,
   e.threads,

@@ -18,7 +18,7 @@ select
   sum(case when a.phase = 'evaluate' then a.number else 0 end) as evaluate,
   sum(case when a.phase = 'iterate' then a.number else 0 end) as iterate,
   sum(a.number) as n,
-  round(100.0 * sum(case when a.phase = 'evaluate' then a.number else 0 end) / sum(a.number), 1) as evaluate_of_100
+  round(1.0 * sum(case when a.phase = 'evaluate' then a.number else 0 end) / sum(a.number), 6) as share
 from choices x
 join after a on a.theme <> x.left_out
 join places p on p.slug = a.place

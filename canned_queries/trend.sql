@@ -5,7 +5,7 @@
 -- param subject = evaluate: a phase or the slug of a theme
 -- param place = every place: slug of a place
 -- param step = quarter: quarter or month
--- fragment: g.mark=line&g.x_column=period&g.x_type=ordinal&g.y_column=of_100&g.y_type=quantitative&g.color_column=place
+-- fragment: g.mark=line&g.x_column=period&g.x_type=ordinal&g.y_column=share&g.y_type=quantitative&g.color_column=place
 
 with asked as (
   select
@@ -38,14 +38,14 @@ select
   places.short as place,
   halved.place as slug,
   period,
-  case when n >= 10 and k >= 3 then round(100 * p, 1) end as of_100,
-  case when n < 10 or k < 3 then null when p > 0 and p < 1 then round(100 / (1 + exp(half - logit)), 1)
-    when p = 0 then 0.0 else round(100 * pow(0.025, 1.0 / k), 1) end as low,
-  case when n < 10 or k < 3 then null when p > 0 and p < 1 then round(100 / (1 + exp(-half - logit)), 1)
-    when p = 1 then 100.0 else round(100 * (1 - pow(0.025, 1.0 / k)), 1) end as high,
+  case when n >= 10 and k >= 3 then round(p, 6) end as share,
+  case when n < 10 or k < 3 then null when p > 0 and p < 1 then round(1 / (1 + exp(half - logit)), 6)
+    when p = 0 then 0.0 else round(pow(0.025, 1.0 / k), 6) end as low,
+  case when n < 10 or k < 3 then null when p > 0 and p < 1 then round(1 / (1 + exp(-half - logit)), 6)
+    when p = 1 then 1.0 else round(1 - pow(0.025, 1.0 / k), 6) end as high,
   n,
   counted,
   k as clusters,
-  case when n < 10 or k < 3 then 'few' when n < 30 then 'about' else 'yes' end as enough
+  case when n < 10 or k < 3 then 'few' when n < 30 then 'about' else 'enough' end as enough
 from halved join places on places.slug = halved.place
 order by places.position, period

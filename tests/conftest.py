@@ -1,15 +1,20 @@
-"""What all tests share: the project's root, a database built once, and a small data folder of made-up posts."""
+"""What all tests share: a database built once, a small data folder of made-up posts, and a small site in the shape of
+the real one."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlite_utils
+from datasette.app import Datasette
+from datasette.plugins import pm
 from flywheel import pipeline
+from posts import write_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -36,61 +41,6 @@ def shared() -> Path:
     return SHARED
 
 
-def coded(number: int = 1, **fields: Any) -> dict[str, Any]:
-    """One good line of signals/*.jsonl: a made-up issue found by a neutral search. `fields` change it."""
-    row: dict[str, Any] = {
-        "url": f"https://github.com/someone/tuner/issues/{number}",
-        "source": "github",
-        "community": "someone/tuner",
-        "kind": "issue",
-        "date": "2025-03-04",
-        "date_of": "opening",
-        "state": "open",
-        "pain": True,
-        "theme": "training-dynamics",
-        "also": [],
-        "gist": f"Loss turns to nonsense after step {number}.",
-        "tool": "trl",
-        "model": "Qwen2.5-7B",
-        "frame": "neutral",
-        "query": "tuning trouble",
-        "sure": "high",
-        "coder": "A",
-    }
-    return row | fields
-
-
-def drawn(number: int = 1, **fields: Any) -> dict[str, Any]:
-    """One good line of the population: a made-up Hub discussion."""
-    url = f"https://huggingface.co/someone/model-{number % 7}/discussions/{number}"
-    row = coded(
-        number,
-        url=url,
-        source="hf_hub",
-        community=f"someone/model-{number % 7}",
-        kind="discussion",
-        frame="population",
-        set="hf-hub-discussions",
-        weight=1.25,
-        thread=url,
-        author=number % 50,
-        n_replies=0,
-        seen="opening",
-        readings=1,
-    )
-    del row["query"], row["state"]
-    return row | fields
-
-
-def write_lines(path: Path, rows: Iterable[dict[str, Any] | str | bytes]) -> None:
-    """Writes JSON lines; text and bytes go in as they are, so that broken lines can be written too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        for row in rows:
-            raw = row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode()
-            file.write(raw + b"\n")
-
-
 DataFolder = Callable[..., Path]
 
 
@@ -110,3 +60,113 @@ def data_folder(tmp_path: Path) -> DataFolder:
         return folder
 
     return make
+
+
+HOSTILE = "<script>alert('x')</script> \"&amp; ]]> c++"
+
+QUERIES = {
+    "site_facts": """-- title: Facts of this build
+-- description: One row, shown at the foot of every page.
+
+select (select value from build_info where key = 'content_hash') as content_hash, '2026.11.0' as data_version,
+  max(month) as latest_month, count(*) as n_signals, 3210 as n_posts_read from signals
+""",
+    "signals_by_phase": """-- title: Signals by phase
+-- description: How many signals each phase has,
+--   at one place or at all.
+-- param place = every place: the slug of one place
+-- fragment: g.mark=bar&g.x_column=phase&g.x_type=nominal&g.y_column=n&g.y_type=quantitative
+
+select phase, count(*) as n from signals where :place = '' or place = :place group by phase
+order by n desc, phase
+""",
+    "many_rows": """-- title: Many rows
+-- description: More rows than the API returns at once.
+
+with recursive counter(i) as (select 1 union all select i + 1 from counter where i < 2500)
+select i from counter
+""",
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Folders of a small site, and what it takes to serve it."""
+
+    root: Path
+    database: Path
+
+    def plugin(self, name: str) -> Any:
+        """The module of one of the site's plugins, as Datasette loaded it."""
+        self.datasette()
+        return pm.get_plugin(f"{name}.py")
+
+    def datasette(self, **options: Any) -> Datasette:
+        options.setdefault("files", [str(self.database)])
+        return Datasette(
+            plugins_dir=str(self.root / "plugins"),
+            template_dir=str(self.root / "templates"),
+            static_mounts=[("static", str(self.root / "static"))],
+            metadata={"title": "Tinker Flywheel", "license": "CC BY 4.0"},
+            **options,
+        )
+
+
+def make_database(path: Path) -> None:
+    database = sqlite_utils.Database(path)
+    database.table("places").insert_all(
+        [{"place": "reddit", "name": "Reddit"}, {"place": "hub", "name": "Hub"}], pk="place"
+    )
+    database.table("signals").insert_all(
+        (
+            {
+                "id": f"gh.hiyouga.LlamaFactory.{i}",
+                "url": f"https://github.com/hiyouga/LlamaFactory/issues/{i}",
+                "title": HOSTILE if i == 0 else f"Loss is flat after {i} steps",
+                "excerpt": None,
+                "gist": "The writer sees no change after tuning.",
+                "theme": ["memory-hardware", "output-defects", "checkpoint-lifecycle"][i % 3],
+                "phase": ["train", "evaluate", "iterate"][i % 3],
+                "ask": [None, "bad", "next"][i % 3],
+                "place": ["reddit", "hub"][i % 2],
+                "community": "hiyouga/LlamaFactory",
+                "month": f"2025-{1 + i % 12:02d}",
+                "tool": None,
+            }
+            for i in range(240)
+        ),
+        pk="id",
+        foreign_keys=[("place", "places", "place")],
+    )
+    database.table("signals").enable_fts(["title", "excerpt", "gist"], tokenize="porter")
+    database.table("build_info").insert_all([{"key": "content_hash", "value": "c0ffee" * 10}], pk="key")
+    database.close()
+
+
+def _forget_site_plugins() -> None:
+    # Datasette keeps plugins for the whole process and skips one whose file name it knows already.
+    for plugin in pm.get_plugins():
+        if getattr(plugin, "__name__", "").endswith(".py"):
+            pm.unregister(plugin)
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """A function that lays out a site; ``queries`` are added to those above, ``templates`` likewise."""
+
+    def make(queries: dict[str, str] | None = None, templates: dict[str, str] | None = None) -> Site:
+        root = tmp_path / "site"
+        for folder in ("plugins", "templates", "static"):
+            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (root / "canned_queries").mkdir()
+        for name, sql in {**QUERIES, **(queries or {})}.items():
+            (root / "canned_queries" / f"{name}.sql").write_text(sql, encoding="utf-8")
+        for name, text in (templates or {}).items():
+            (root / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / "templates" / name).write_text(text, encoding="utf-8")
+        make_database(root / "signals.db")
+        return Site(root, root / "signals.db")
+
+    _forget_site_plugins()
+    yield make
+    _forget_site_plugins()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, DataFolder, coded
+from conftest import ROOT, DataFolder
 from flywheel import serve
 from flywheel.cli import main
+from posts import coded
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

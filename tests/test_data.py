@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from conftest import DataFolder, coded, drawn
+from conftest import DataFolder
 from flywheel import data
 from flywheel.faults import FaultsError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from posts import coded, drawn
 
 
 def faults_of(folder: Any) -> list[str]:

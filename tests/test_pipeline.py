@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, DataFolder, coded, drawn
+from conftest import ROOT, DataFolder
 from flywheel import data, load, pipeline
 from flywheel.faults import FaultsError
 from flywheel.schema import TABLES
+from posts import coded, drawn
 
 
 def rows(database: Path, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:

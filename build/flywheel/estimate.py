@@ -239,10 +239,10 @@ def places_interval(shares: Sequence[float]) -> tuple[float, float]:
 
 
 def enough(n: int, threads: int) -> str:
-    """`yes`, `about` or `few`: whether a share of n signals from so many threads may be shown."""
+    """`enough`, `about` or `few`: whether a share of n signals from so many threads may be shown."""
     if n < ABOUT or threads < THREADS:
         return "few"
-    return "yes" if n >= SHOWN else "about"
+    return "enough" if n >= SHOWN else "about"
 
 
 def cluster_rows(rows: Rows) -> tuple[Ints, str]:
@@ -475,7 +475,7 @@ def _means(found: Sequence[Estimate], vocabulary: Vocabulary) -> Iterator[Estima
         if row.by == "place" and vocabulary.places[row.value].frame == "population":
             by_key.setdefault((row.measure, row.subject, row.window, row.method), []).append(row)
     for (*_, method), places in by_key.items():
-        thick = [row for row in places if row.enough == "yes"]
+        thick = [row for row in places if row.enough == "enough"]
         base = _pooled(thick or places, len(thick))
         if len(thick) < MEAN_OF:
             if method == "process":
