@@ -14,7 +14,8 @@ import sqlite_utils
 from datasette.app import Datasette
 from datasette.plugins import pm
 from flywheel import pipeline
-from posts import write_lines
+
+from tests.posts import write_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, DataFolder
 from flywheel import serve
 from flywheel.cli import main
-from posts import coded
+
+from tests.conftest import ROOT, DataFolder
+from tests.posts import coded
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from conftest import DataFolder
 from flywheel import data
 from flywheel.faults import FaultsError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from posts import coded, drawn
+
+from tests.conftest import DataFolder
+from tests.posts import coded, drawn
 
 
 def faults_of(folder: Any) -> list[str]:

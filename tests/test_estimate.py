@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, DataFolder
-from flywheel import data, estimate
+from flywheel import data, estimate, vocabulary
 from flywheel.estimate import Estimate
 from flywheel.signal import Post
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from posts import coded, drawn
 from scipy import stats
 
-PHASE = {t.slug: t.phase for t in data.vocabulary_files.read(ROOT / "data").themes.values()}
+from tests.conftest import ROOT, DataFolder
+from tests.posts import coded, drawn
+
+PHASE = {t.slug: t.phase for t in vocabulary.read(ROOT / "data").themes.values()}
 
 
 def rows_of(name: str) -> Iterator[dict[str, Any]]:
@@ -198,7 +199,7 @@ def test_undated_rows_count_in_all_years_and_in_no_other_window(data_folder: Dat
 def test_phases_and_themes_add_up_to_one(seed: int) -> None:
     themes = list(PHASE)
     rng = random.Random(seed)
-    words = data.vocabulary_files.read(ROOT / "data")
+    words = vocabulary.read(ROOT / "data")
     posts = [
         Post(
             url="", id=str(n), thread=f"t{rng.randrange(40)}", source="reddit", community="r/x", kind="post",

@@ -6,7 +6,8 @@ import re
 import tomllib
 
 import pytest
-from conftest import ROOT
+
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, DataFolder
 from flywheel import data, load, pipeline
 from flywheel.faults import FaultsError
 from flywheel.schema import TABLES
-from posts import coded, drawn
+
+from tests.conftest import ROOT, DataFolder
+from tests.posts import coded, drawn
 
 
 def rows(database: Path, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
@@ -129,7 +130,7 @@ def test_a_fault_leaves_the_old_file_as_it_was(data_folder: DataFolder, tmp_path
 def test_a_killed_build_leaves_the_old_file_as_it_was(data_folder: DataFolder, tmp_path: Path) -> None:
     out = pipeline.build(data_folder([coded(1)]), tmp_path / "signals.db").path
     before = sha256(out)
-    command = [sys.executable, "-m", "flywheel.cli", "--root", ROOT, "build", "--out", out]
+    command = [sys.executable, "-m", "flywheel.cli", "--root", str(ROOT), "build", "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".signals.db.*.part")) and time.monotonic() < deadline:
