@@ -11,7 +11,7 @@ with asked as (
   select
     place,
     case :step when 'month' then month
-      else substr(month, 1, 4) || ' Q' || ((cast(substr(month, 6, 2) as integer) + 2) / 3) end as period,
+      else substr(month, 1, 4) || '-Q' || ((cast(substr(month, 6, 2) as integer) + 2) / 3) end as period,
     cluster,
     sum(number) as n,
     sum(weight) as denominator,

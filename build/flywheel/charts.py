@@ -146,6 +146,23 @@ class Split(_Record):
             raise ValueError(f"chart row {self.label!r}: the phases sum to {sum(parts.values()):.4f}, not to one")
 
 
+def named(rows: Iterable[Mapping[str, Any]], *, href: str = "", **columns: str) -> list[dict[str, Any]]:
+    """Rows of a query under the names that charts know: ``named(rows, label="title", level="enough")``.
+
+    ``href`` is a pattern filled from the row, such as ``/themes/{theme}``. What has no name of its own stays.
+    """
+    return [{**row, **{name: row[column] for name, column in columns.items()}, "href": href.format(**row)} for row in rows]
+
+
+def splits(rows: Iterable[Mapping[str, Any]], label: str) -> list[dict[str, Any]]:
+    """One row a label for `stacked`, from rows that hold one phase each; the order of first sight stays."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        split = found.setdefault(row[label], {**row, "label": row[label], "level": row["enough"]})
+        split[row["phase"]] = row["share"]
+    return list(found.values())
+
+
 # --- numbers as text ---
 
 
