@@ -43,7 +43,7 @@ def standalone(svg: str, width: int = 720, ground: str = "#ffffff") -> str:
     margin, tall = 16, int(height[1])
     box = f"{-margin} {-margin} {width + 2 * margin} {tall + 2 * margin}"
     paper = element("rect", x=-margin, y=-margin, width="100%", height="100%", fill=ground)
-    inner = Markup(svg.replace('width="100%"', f'width="{width}"', 1))  # noqa: S704
+    inner = Markup(str(svg).replace('width="100%"', f'width="{width}"', 1))  # noqa: S704
     outer = element(
         "svg",
         paper,
