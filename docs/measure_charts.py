@@ -1,7 +1,8 @@
 """Measures ways of drawing one chart, eight shares with intervals: size, time, and what the SVG holds.
 
     python -m venv measure
-    measure/bin/pip install pygal==3.1.3 matplotlib==3.11.2 altair==6.3.0 vl-convert-python==1.9.0.post1 markupsafe
+    measure/bin/pip install markupsafe pygal==3.1.3 matplotlib==3.11.2
+    measure/bin/pip install altair==6.3.0 vl-convert-python==1.9.0.post1
     PYTHONPATH=build measure/bin/python docs/measure_charts.py
 
 None of these libraries is a dependency of the project; docs/charts.md has the table that this prints.
@@ -80,9 +81,7 @@ WAYS: dict[str, Callable[[], str]] = {
     "flywheel.charts": with_charts,
 }
 
-print(
-    "| way | KB | ms a chart | ms the first | same bytes | numbers in `<desc>` | light and dark by CSS | scripts |"
-)
+print("| way | KB | ms | ms the first | same bytes | numbers in `<desc>` | light and dark by CSS | scripts |")
 print("|---|---|---|---|---|---|---|---|")
 for name, draw in WAYS.items():
     times = []

@@ -231,6 +231,7 @@ def test_standalone_has_a_view_box_and_still_everything(name: str) -> None:
     root = ElementTree.fromstring(standalone(chart))
     assert re.fullmatch(r"-16 -16 752 \d+", str(root.get("viewBox")))
     assert words(root) == words(ElementTree.fromstring(chart))
+    assert "<a " not in standalone(chart) and 'role="img"' in standalone(chart)
 
 
 def test_standalone_refuses_what_is_no_chart() -> None:

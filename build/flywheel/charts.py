@@ -266,8 +266,7 @@ def _axis_for(rows: Iterable[Share]) -> tuple[float, float]:
 
 
 def _across(value: float, top: float) -> float:
-    # Half a mark of room at zero.
-    return 1 + (PLOT - 1) * min(value / top, 1)
+    return PLOT * min(value / top, 1)
 
 
 def _ticks(end: float, step: float) -> list[float]:
