@@ -144,6 +144,20 @@ def make_database(path: Path) -> None:
     database.close()
 
 
+def lay_out(root: Path, queries: dict[str, str] | None = None, templates: dict[str, str] | None = None) -> Site:
+    """Copies the project's plugins, templates and styles to ``root`` and adds queries, templates and data."""
+    for folder in ("plugins", "templates", "static"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "canned_queries").mkdir()
+    for name, sql in {**QUERIES, **(queries or {})}.items():
+        (root / "canned_queries" / f"{name}.sql").write_text(sql, encoding="utf-8")
+    for name, text in (templates or {}).items():
+        (root / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "templates" / name).write_text(text, encoding="utf-8")
+    make_database(root / "signals.db")
+    return Site(root, root / "signals.db")
+
+
 def _forget_site_plugins() -> None:
     # Datasette keeps plugins for the whole process and skips one whose file name it knows already.
     for plugin in pm.get_plugins():
@@ -153,21 +167,7 @@ def _forget_site_plugins() -> None:
 
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """A function that lays out a site; ``queries`` are added to those above, ``templates`` likewise."""
-
-    def make(queries: dict[str, str] | None = None, templates: dict[str, str] | None = None) -> Site:
-        root = tmp_path / "site"
-        for folder in ("plugins", "templates", "static"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (root / "canned_queries").mkdir()
-        for name, sql in {**QUERIES, **(queries or {})}.items():
-            (root / "canned_queries" / f"{name}.sql").write_text(sql, encoding="utf-8")
-        for name, text in (templates or {}).items():
-            (root / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / "templates" / name).write_text(text, encoding="utf-8")
-        make_database(root / "signals.db")
-        return Site(root, root / "signals.db")
-
+    """`lay_out` in a folder of the test's own, with a process that knows no other site's plugins."""
     _forget_site_plugins()
-    yield make
+    yield lambda **given: lay_out(tmp_path / "site", **given)
     _forget_site_plugins()

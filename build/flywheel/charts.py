@@ -151,7 +151,9 @@ def named(rows: Iterable[Mapping[str, Any]], *, href: str = "", **columns: str) 
 
     ``href`` is a pattern filled from the row, such as ``/themes/{theme}``. What has no name of its own stays.
     """
-    return [{**row, **{name: row[column] for name, column in columns.items()}, "href": href.format(**row)} for row in rows]
+    return [
+        {**row, **{name: row[column] for name, column in columns.items()}, "href": href.format(**row)} for row in rows
+    ]
 
 
 def splits(rows: Iterable[Mapping[str, Any]], label: str) -> list[dict[str, Any]]:
@@ -203,11 +205,14 @@ def _aside(row: Share | Split) -> str:
 # --- SVG ---
 
 
+def _ink(style: str) -> dict[str, str]:
+    return {"class_": style, "fill": COLOURS.get(style) or PHASES[style.removesuffix("-text")].text}
+
+
 def _text(value: str, y: float, x: float | str = 0, style: str = "ink", **attributes: Any) -> Markup:
-    fill = COLOURS.get(style) or PHASES[style.removesuffix("-text")].text
     if style in ("muted", "axis"):
         attributes.setdefault("font_size", 13)
-    return element("text", value, x=x, y=y, class_=style, fill=fill, **attributes)
+    return element("text", value, x=x, y=y, **_ink(style), **attributes)
 
 
 def _line(x1: str, y1: float, x2: str, y2: float, style: str, **attributes: Any) -> Markup:
@@ -274,8 +279,7 @@ def _axis_for(rows: Iterable[Share]) -> tuple[float, float]:
 
 
 def _across(value: float, top: float) -> float:
-    # Half a mark of room at zero.
-    return 1 + (PLOT - 1) * min(value / top, 1)
+    return PLOT * min(value / top, 1)
 
 
 def _ticks(end: float, step: float) -> list[float]:
@@ -325,17 +329,12 @@ def stacked(rows: Iterable[Mapping[str, Any] | Split], *, key: str, title: str) 
         y += tall + 3
         named = [
             element("tspan", f"{PHASES[phase].glyph} ", class_=phase, fill=PHASES[phase].colour)
-            + element("tspan", f"{PHASES[phase].word} {of_100(part)}", class_=f"{phase}-text")
+            + element("tspan", f"{PHASES[phase].word} {of_100(part)}", **_ink(f"{phase}-text"))
             for phase, part in parts
         ]
-        weight = 600 if row.apart else None
-        body.append(_text(named[0], y + 16, style="train-text", font_weight=weight))
-        late = (
-            named[1]
-            + Markup("\u2002 ")
-            + named[2].replace('class="iterate-text"', 'class="iterate-text" fill="#0072b2"')
-        )
-        body.append(_text(late, y + 16, "100%", "evaluate-text", text_anchor="end", font_weight=weight))
+        style: dict[str, Any] = {"style": "train-text", "font_weight": 600 if row.apart else None}
+        body.append(_text(named[0], y + 16, **style))
+        body.append(_text(Markup("\u2002 ").join(named[1:]), y + 16, "100%", text_anchor="end", **style))
         y += LABEL + 14
         told = ", ".join(f"{phase} {of_100(part)}" for phase, part in parts)
         readings.append(f"{row.label}: of 100 signals, {told}{_counted(row)}")
