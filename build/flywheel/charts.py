@@ -18,7 +18,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from markupsafe import Markup
@@ -146,14 +146,21 @@ class Split(_Record):
             raise ValueError(f"chart row {self.label!r}: the phases sum to {sum(parts.values()):.4f}, not to one")
 
 
-def named(rows: Iterable[Mapping[str, Any]], *, href: str = "", **columns: str) -> list[dict[str, Any]]:
+def named(
+    rows: Iterable[Mapping[str, Any]], *, href: str = "", without: Iterable[str] = (), **columns: str
+) -> list[dict[str, Any]]:
     """Rows of a query under the names that charts know: ``named(rows, label="title", level="enough")``.
 
-    ``href`` is a pattern filled from the row, such as ``/themes/{theme}``. What has no name of its own stays.
+    ``href`` is a pattern filled from the row, such as ``/themes/{theme}``. What has no name of its own stays, but
+    for the columns ``without`` (a number of signals that all rows share) where there is a share to show.
     """
-    return [
-        {**row, **{name: row[column] for name, column in columns.items()}, "href": href.format(**row)} for row in rows
-    ]
+    found = []
+    for row in rows:
+        renamed = {**row, **{name: row[column] for name, column in columns.items()}, "href": href.format(**row)}
+        if renamed.get("share") is not None:
+            renamed |= dict.fromkeys(without)
+        found.append(renamed)
+    return found
 
 
 def splits(rows: Iterable[Mapping[str, Any]], label: str) -> list[dict[str, Any]]:
@@ -473,7 +480,8 @@ def trend(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, ax
     shares = [Share.of(row) for row in rows]
     if len({len(row.period.partition("-")[2]) for row in shares}) > 1:
         raise ValueError("chart periods of different lengths: use months, quarters or years alone")
-    end, _ = _axis_for(shares)
+    # The axis fits every share, and whiskers where they carry enough; a whisker of a thin period is cut at the top.
+    end, _ = _axis_for(replace(row, low=None, high=None) if row.level == "about" else row for row in shares)
     moments = [_ordinal(row.period) for row in shares]
     first, last = min(moments, default=0), max(moments, default=0)
     slot = 1000 / (last - first + 1)
@@ -520,7 +528,7 @@ def _panel(panel: list[Share], first: int, slot: float, end: float, y: float, ta
             continue
         x = round(slot * (_ordinal(row.period) - first + 0.5), 1)
         low, middle, high = (
-            round(tall * (1 - (row.share if value is None else value) / end), 1)
+            max(round(tall * (1 - (row.share if value is None else value) / end), 1), 0.0)
             for value in (row.low, row.share, row.high)
         )
         whiskers += f"M{x:g} {high:g}V{low:g}"

@@ -46,7 +46,7 @@ def standalone(svg: str, width: int = 720, ground: str = "#ffffff") -> str:
     outer = element(
         "svg",
         paper,
-        Markup(alone),  # noqa: S704
+        inner,
         xmlns="http://www.w3.org/2000/svg",
         width=width + 2 * margin,
         height=tall + 2 * margin,
