@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +21,21 @@ METADATA: dict[str, Any] = yaml.safe_load((ROOT / "metadata.yml").read_text(enco
 DATABASE: dict[str, Any] = METADATA["databases"]["signals"]
 DESCRIBED: dict[str, dict[str, Any]] = DATABASE["tables"]
 SITE: dict[str, str] = yaml.safe_load((ROOT / "data" / "site.yml").read_text(encoding="utf-8"))
+
+# Columns whose description lists their values, by table.
+LISTED = {
+    "sources": "text_policy",
+    "places": "frame enters clustered_by",
+    "signals": "phase ask kind state date_of run labelled_by sure seen frame corpus tracker",
+    "signal_themes": "role",
+    "screened": "verdict kind date_of seen sure frame corpus",
+    "codings": "reading pain ask run sure",
+    "windows": "role",
+    "cells": "frame corpus seen sure",
+    "estimates": "measure by method frame enough",
+    "flow": "stage corpus",
+    "external": "unit",
+}
 
 LEVELS = {"root": METADATA, "database": DATABASE, **DESCRIBED}
 ABOUT = {"title", "description", "license", "license_url", "source", "source_url", "about", "about_url"}
@@ -87,6 +103,16 @@ def test_the_citation_names_this_version_and_licence() -> None:
     assert citation["version"] == SITE["version"]
     assert citation["license"] == SITE["licence_data"].replace(" ", "-")
     assert citation["title"].startswith(SITE["title"])
+
+
+@pytest.mark.parametrize(("table", "column"), [(t, c) for t, columns in LISTED.items() for c in columns.split()])
+def test_a_description_lists_the_values_that_occur(database: Path, table: str, column: str) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        found = connection.execute(f"select distinct [{column}] from [{table}] where [{column}] <> ''").fetchall()
+    description = DESCRIBED[table]["columns"][column]
+    values = {word.strip() for (value,) in found for word in str(value).split(",")}
+    assert values
+    assert {value for value in values if not re.search(rf"\b{re.escape(value)}\b", description)} == set()
 
 
 @dataclass(frozen=True)
