@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import flywheel
 import hupper
 from datasette import hookimpl
+
+import flywheel
 from flywheel.queries import DATABASE
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,8 +13,8 @@ import pytest
 import sqlite_utils
 from datasette.app import Datasette
 from datasette.plugins import pm
-from flywheel import pipeline
 
+from flywheel import pipeline
 from tests.posts import write_lines
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flywheel import charts
-from flywheel.svg import element, standalone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+
+from flywheel import charts
+from flywheel.svg import element, standalone
 
 ROOT = Path(__file__).resolve().parent.parent
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from flywheel import data, pipeline
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flywheel import data, estimate, vocabulary
-from flywheel.estimate import Estimate
-from flywheel.signal import Post
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from flywheel import data, estimate, vocabulary
+from flywheel.estimate import Estimate
+from flywheel.signal import Post
 from tests.conftest import ROOT, DataFolder
 from tests.posts import coded, drawn
 

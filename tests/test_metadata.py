@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from datasette.app import Datasette
+
 from flywheel.schema import TABLES
 from flywheel.serve import SETTINGS
 
