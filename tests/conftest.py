@@ -158,8 +158,8 @@ def lay_out(root: Path, queries: dict[str, str] | None = None, templates: dict[s
     return Site(root, root / "signals.db")
 
 
-def _forget_site_plugins() -> None:
-    # Datasette keeps plugins for the whole process and skips one whose file name it knows already.
+def forget_site_plugins() -> None:
+    """Datasette keeps plugins for the whole process and skips one whose file name it knows already."""
     for plugin in pm.get_plugins():
         if getattr(plugin, "__name__", "").endswith(".py"):
             pm.unregister(plugin)
@@ -168,6 +168,6 @@ def _forget_site_plugins() -> None:
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """`lay_out` in a folder of the test's own, with a process that knows no other site's plugins."""
-    _forget_site_plugins()
+    forget_site_plugins()
     yield lambda **given: lay_out(tmp_path / "site", **given)
-    _forget_site_plugins()
+    forget_site_plugins()
