@@ -193,6 +193,7 @@ def test_a_period_left_out_is_a_gap() -> None:
     [
         ("dots", {"label": "a", "share": 71}, "chart row 'a': share is 71, not a fraction"),
         ("dots", {"label": "a", "share": 0.5, "low": float("nan")}, "chart row 'a': low is nan"),
+        ("bars", {"label": "a", "share": 0.5, "low": 0.6}, "0.5 outside 0.6"),
         ("dots", {"label": "a", "level": "sure"}, "level is 'sure'"),
         ("dots", {"label": "a", "phase": "test"}, "no phase 'test'"),
         ("dots", {"share": 0.5}, "no label"),

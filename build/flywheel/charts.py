@@ -80,7 +80,9 @@ class _Record:
         given = {name: value for name, value in row.items() if name in known and value is not None}  # type: ignore[union-attr]
         if "label" not in given:
             raise ValueError(f"a chart row has no label: {row!r}")
-        return cls(**given)
+        # SQLite may give a year as a number.
+        texts = {name: str(given[name]) for name in ("label", "note", "href", "period") if name in given}
+        return cls(**{**given, **texts})
 
 
 def _check_fractions(label: str, **values: float | None) -> None:
@@ -114,6 +116,9 @@ class Share(_Record):
 
     def __post_init__(self) -> None:
         _check_fractions(self.label, share=self.share, low=self.low, high=self.high)
+        bounds = [value for value in (self.low, self.share, self.high) if value is not None]
+        if bounds != sorted(bounds):
+            raise ValueError(f"chart row {self.label!r}: share {self.share} outside {self.low} to {self.high}")
         if self.level not in ("enough", "about", "few"):
             raise ValueError(f"chart row {self.label!r}: level is {self.level!r}, not enough, about or few")
         if self.phase not in PHASES:
@@ -376,7 +381,9 @@ def dots(
     """One dot and whisker a row on an axis from 0 to 100, and a line for a number to compare with."""
     shares = [Share.of(row) for row in rows]
     body: list[Markup] = []
-    readings = [f"{reference_label}: {of_100(reference)} of 100"] if reference is not None else []
+    readings = [axis] if axis else []
+    if reference is not None:
+        readings.append(f"{reference_label}: {of_100(reference)} of 100")
     y = 24.0 if reference is not None else 0.0
     start = y
     for i, row in enumerate(shares):
@@ -425,7 +432,7 @@ def bars(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, axi
         if any(row.phase == phase for row in shares)
     ]
     body: list[Markup] = []
-    readings: list[str] = []
+    readings = [axis] if axis else []
     y = 0.0
     for row in shares:
         drawn, y = _heading(row, y, _aside(row))
@@ -489,7 +496,7 @@ def trend(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, ax
     for row in shares:
         panels.setdefault(row.label, []).append(row)
     body: list[Markup] = []
-    readings: list[str] = []
+    readings = [axis] if axis else []
     tall, y = 84, 0.0
     for label, panel in panels.items():
         few = sum(not row.drawn for row in panel)

@@ -41,12 +41,12 @@ def standalone(svg: str, width: int = 720, ground: str = "#ffffff") -> str:
     margin, tall = 16, int(height[1])
     box = f"{-margin} {-margin} {width + 2 * margin} {tall + 2 * margin}"
     paper = element("rect", x=-margin, y=-margin, width="100%", height="100%", fill=ground)
-    alone = re.sub(r"<a [^>]*>", "<g>", str(svg)).replace("</a>", "</g>").replace('role="group"', 'role="img"', 1)
-    inner = Markup(alone.replace('width="100%"', f'width="{width}"', 1))  # noqa: S704
+    alone = re.sub(r"<a [^>]*>", "<g>", str(svg)).replace("</a>", "</g>")
+    alone = alone.replace('role="group"', 'role="img"', 1).replace('width="100%"', f'width="{width}"', 1)
     outer = element(
         "svg",
         paper,
-        inner,
+        Markup(alone),  # noqa: S704
         xmlns="http://www.w3.org/2000/svg",
         width=width + 2 * margin,
         height=tall + 2 * margin,
