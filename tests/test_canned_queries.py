@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.conftest import ROOT
 from tests.served import ask, site
 
 QUERIES = queries.load(ROOT / "canned_queries")
-NEEDED = [
+NEEDED = {
     "of_100",
     "headline",
     "phase_shares",
@@ -29,12 +30,12 @@ NEEDED = [
     "iterate_themes",
     "near_misses",
     "stages",
-]
+}
 SHARES = {"share", "train", "evaluate", "iterate", "evaluate_after_run", "after_run"}
 
 
 def test_the_queries_that_others_rely_on_are_there() -> None:
-    assert set(NEEDED) <= set(QUERIES)
+    assert set(QUERIES) >= NEEDED
 
 
 def test_no_query_is_named_like_a_table() -> None:
@@ -57,9 +58,7 @@ def test_a_query_explains_itself_and_finds_rows_without_parameters(database: Pat
         assert {"n", "counted"} & set(found["rows"][0]), "a share stands beside its n"
 
 
-def test_every_query_is_planned_without_a_full_scan_of_the_search_index(database: Path) -> None:
-    import asyncio
-
+def test_every_query_can_be_planned(database: Path) -> None:
     async def run() -> None:
         db = site(database).get_database("signals")
         for name, query in QUERIES.items():
@@ -85,10 +84,9 @@ def test_lists_page_to_the_end(database: Path) -> None:
 def test_csv_holds_every_row(database: Path) -> None:
     """Tables stream whole, also beyond a thousand rows; a query's CSV has as many rows as its JSON."""
     paths = ["/signals/signals.csv?_stream=1", "/signals/screened.csv?_stream=1", "/signals/trend.csv?step=month"]
-    answers = ask(
-        database, [*paths, "/signals/trend.json?_shape=array&step=month", "/signals/table_sizes.json?_shape=array"]
-    )
-    sizes = {row["name"]: row["n"] for row in answers["/signals/table_sizes.json?_shape=array"].json()}
+    trend, tables = "/signals/trend.json?_shape=array&step=month", "/signals/table_sizes.json?_shape=array"
+    answers = ask(database, [*paths, trend, tables])
+    sizes = {row["name"]: row["n"] for row in answers[tables].json()}
     counts = [sum(1 for _ in csv.DictReader(io.StringIO(answers[path].text))) for path in paths]
     assert counts == [
         sizes["signals"],
