@@ -144,6 +144,20 @@ def test_none_of_k_draws_gives_the_exact_bound() -> None:
     assert estimate.open_bound(30) == pytest.approx(stats.beta.ppf(0.975, 1, 30))
 
 
+def test_a_mean_with_an_empty_place_takes_its_bounds_from_its_places() -> None:
+    """Checked by simulation: four places, one share of 0.5 % and three of 0.2 %, 200 independent draws each."""
+    truth = np.array([0.005, 0.002, 0.002, 0.002])
+    hits = np.random.default_rng(5).binomial(200, truth, (2000, 4))
+    held = 0
+    for row in hits / 200:
+        bounds = [
+            estimate.interval(p, p * (1 - p) / 199, 199) if p else (0.0, estimate.open_bound(200)) for p in row.tolist()
+        ]
+        low, high = estimate.mean_of_bounds(row.tolist(), [b[0] for b in bounds], [b[1] for b in bounds])
+        held += low <= truth.mean() <= high
+    assert held / len(hits) > 0.95
+
+
 @pytest.mark.parametrize(
     ("n", "threads", "word"), [(9, 9, "few"), (30, 2, "few"), (10, 3, "about"), (29, 29, "about"), (30, 3, "enough")]
 )
