@@ -62,6 +62,9 @@ $(VENV)-datasette1/.done: requirements-datasette1.txt
 	@echo "$(CURDIR)/build" > $$($(VENV)-datasette1/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
 	@touch $@
 
+bench: $(VENV)/.dev  ## Measures builds and pages, writes docs/benchmarks.md
+	$(VENV)/bin/python -m bench
+
 lock:  ## Renews both lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install -o requirements.txt
 	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install --extra dev -c requirements.txt -o requirements-dev.txt
