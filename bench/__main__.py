@@ -131,9 +131,9 @@ def write(built: list[str], pages: list[str]) -> None:
         [
             "## Builds and pages",
             "",
-            f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}. Client and server share them;",
-            f"each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept once rendered, so memo,",
-            "theme and search show the kept page; Datasette's table is made anew each time.",
+            f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share them.",
+            f"Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept once rendered, so",
+            "memo and theme show the kept page; search and Datasette's table are made anew each time.",
             "",
             "| built from | time | peak memory | file |",
             "|---|---|---|---|",
