@@ -131,8 +131,9 @@ def write(built: list[str], pages: list[str]) -> None:
         [
             "## Builds and pages",
             "",
-            f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share them.",
-            f"Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept once rendered, so",
+            f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share",
+            f"them. Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept once",
+            "rendered, so",
             "memo and theme show the kept page; search and Datasette's table are made anew each time.",
             "",
             "| built from | time | peak memory | file |",
