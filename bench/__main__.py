@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,10 +132,12 @@ def write(built: list[str], pages: list[str]) -> None:
         [
             "## Builds and pages",
             "",
-            f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share",
-            f"them. Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept once",
-            "rendered, so",
-            "memo and theme show the kept page; search and Datasette's table are made anew each time.",
+            textwrap.fill(
+                f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share "
+                f"them. Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept "
+                "once rendered, so memo and theme show the kept page; search and Datasette's table are made anew.",
+                width=118,
+            ),
             "",
             "| built from | time | peak memory | file |",
             "|---|---|---|---|",
