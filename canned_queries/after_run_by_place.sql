@@ -5,25 +5,20 @@
 -- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative
 
 select
-  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place,
-  e.value as slug,
-  coalesce(p.enters, 'mean') as enters,
-  e.share,
-  e.low,
-  e.high,
-  e.n,
-  e.n_numerator as counted,
-  e.threads,
-  e.clusters,
-  e.enough,
-  e.first_month,
-  e.last_month
-from estimates e
-join windows w on w.window = e.window
-left join places p on p.slug = e.value
-where e.measure = 'after_run'
-  and e.variant = ''
-  and e.method = 'process'
-  and e."by" in ('', 'place')
-  and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
-order by p.slug is not null, p.position
+  place,
+  value as slug,
+  enters,
+  share,
+  low,
+  high,
+  n,
+  counted,
+  threads,
+  clusters,
+  enough,
+  first_month,
+  last_month
+from shares
+where measure = 'after_run' and "by" in ('', 'place') and method = 'process'
+  and case :window when '' then 'all' else :window end in (role, window)
+order by place_position

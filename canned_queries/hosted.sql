@@ -5,8 +5,7 @@
 -- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=forum_share&g.y_type=quantitative&g.color_column=phase
 
 with e as (
-  select estimates.* from estimates join windows w on w.window = estimates.window and w.role = 'all'
-  where measure = 'theme' and variant = '' and method = 'process' and "by" = 'place'
+  select * from shares where measure = 'theme' and method = 'process' and "by" = 'place' and role = 'all'
 )
 select
   t.title,
@@ -16,7 +15,7 @@ select
   f.share as forum_share,
   f.low as forum_low,
   f.high as forum_high,
-  f.n_numerator as forum_counted,
+  f.counted as forum_counted,
   f.n as forum_n,
   r.share as reddit_share,
   r.low as reddit_low,

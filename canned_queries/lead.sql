@@ -4,21 +4,17 @@
 --   means are empty and only the places speak.
 -- param window = all: all, recent (the last 18 months), or a window of the table windows by name
 
-with e as (
-  select estimates.*, places.short, places.title
-  from estimates
-  join windows w on w.window = estimates.window
-  left join places on places.slug = estimates.value
-  where variant = '' and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
+with asked as (
+  select * from shares where case :window when '' then 'all' else :window end in (role, window)
 ), place_evaluate as (
-  select short, share from e
+  select place, share from asked
   where measure = 'of_100' and subject = 'evaluate' and "by" = 'place' and method = 'process'
-    and frame = 'population' and enough = 'enough'
+    and enters = 'the mean' and enough = 'enough'
 ), place_headline as (
-  select short, share from e
-  where measure = 'headline' and "by" = 'place' and method = 'process' and frame = 'population' and enough = 'enough'
+  select place, share from asked
+  where measure = 'headline' and "by" = 'place' and method = 'process' and enters = 'the mean' and enough = 'enough'
 ), mean as (
-  select * from e where "by" = '' and method = 'process'
+  select * from asked where "by" = '' and method = 'process'
 )
 select
   (select share from mean where measure = 'of_100' and subject = 'train') as train,
@@ -27,24 +23,24 @@ select
   (select n_places from mean where measure = 'of_100' and subject = 'train') as n_places,
   (select n from mean where measure = 'of_100' and subject = 'train') as n,
   (select share from place_evaluate order by share limit 1) as evaluate_lowest,
-  (select short from place_evaluate order by share limit 1) as evaluate_lowest_place,
+  (select place from place_evaluate order by share limit 1) as evaluate_lowest_place,
   (select share from place_evaluate order by share desc limit 1) as evaluate_highest,
-  (select short from place_evaluate order by share desc limit 1) as evaluate_highest_place,
+  (select place from place_evaluate order by share desc limit 1) as evaluate_highest_place,
   (select share from mean where measure = 'headline') as headline,
   (select low from mean where measure = 'headline') as headline_low,
   (select high from mean where measure = 'headline') as headline_high,
   (select n from mean where measure = 'headline') as headline_n,
   (select n_places from mean where measure = 'headline') as headline_places,
   (select share from place_headline order by share limit 1) as headline_lowest,
-  (select short from place_headline order by share limit 1) as headline_lowest_place,
+  (select place from place_headline order by share limit 1) as headline_lowest_place,
   (select share from place_headline order by share desc limit 1) as headline_highest,
-  (select short from place_headline order by share desc limit 1) as headline_highest_place,
+  (select place from place_headline order by share desc limit 1) as headline_highest_place,
   (select count(*) from place_headline) as headline_thick_places,
-  (select low from e where measure = 'headline' and method = 'places') as like_these_low,
-  (select high from e where measure = 'headline' and method = 'places') as like_these_high,
-  (select min(first_month) from e where measure = 'of_100' and "by" = 'place' and frame = 'population') as first_month,
-  (select max(last_month) from e where measure = 'of_100' and "by" = 'place' and frame = 'population') as last_month,
-  (select w.window from windows w where (w.role = case :window when '' then 'all' else :window end or w.window = :window)) as window,
-  (select w.title from windows w where (w.role = case :window when '' then 'all' else :window end or w.window = :window)) as window_title,
-  (select w.first_month from windows w where (w.role = case :window when '' then 'all' else :window end or w.window = :window)) as window_first,
-  (select w.last_month from windows w where (w.role = case :window when '' then 'all' else :window end or w.window = :window)) as window_last
+  (select low from asked where measure = 'headline' and method = 'places') as like_these_low,
+  (select high from asked where measure = 'headline' and method = 'places') as like_these_high,
+  (select min(first_month) from asked where measure = 'of_100' and enters = 'the mean') as first_month,
+  (select max(last_month) from asked where measure = 'of_100' and enters = 'the mean') as last_month,
+  (select window from windows where case :window when '' then 'all' else :window end in (role, window)) as window,
+  (select title from windows where case :window when '' then 'all' else :window end in (role, window)) as window_title,
+  (select first_month from windows where case :window when '' then 'all' else :window end in (role, window)) as window_first,
+  (select last_month from windows where case :window when '' then 'all' else :window end in (role, window)) as window_last

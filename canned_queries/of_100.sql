@@ -6,29 +6,24 @@
 -- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 select
-  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place,
-  e.value as slug,
-  coalesce(p.enters, 'mean') as enters,
-  e.subject as phase,
-  e.share,
-  e.low,
-  e.high,
-  e.n,
-  e.n_numerator as counted,
-  e.threads,
-  e.clusters,
-  e.enough,
-  e.first_month,
-  e.last_month,
-  e.n_places,
-  p.slug is null as apart
-from estimates e
-join windows w on w.window = e.window
-join phases h on h.slug = e.subject
-left join places p on p.slug = e.value
-where e.measure = 'of_100'
-  and e.variant = ''
-  and e."by" in ('', 'place')
-  and e.method = 'process'
-  and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
-order by p.slug is not null, p.position, h.position
+  place,
+  value as slug,
+  enters,
+  subject as phase,
+  share,
+  low,
+  high,
+  n,
+  counted,
+  threads,
+  clusters,
+  enough,
+  first_month,
+  last_month,
+  n_places,
+  value = '' as apart
+from shares
+join phases on phases.slug = subject
+where measure = 'of_100' and "by" in ('', 'place') and method = 'process'
+  and case :window when '' then 'all' else :window end in (role, window)
+order by place_position, phases.position

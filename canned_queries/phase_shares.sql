@@ -8,26 +8,23 @@
 -- fragment: g.mark=bar&g.x_column=value&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 select
-  case e."by" when '' then 'mean' else e."by" end as grouped_by,
-  e.value,
-  e.subject as phase,
-  e.share,
-  e.low,
-  e.high,
-  e.n,
-  e.n_numerator as counted,
-  e.threads,
-  e.clusters,
-  e.enough,
-  e.first_month,
-  e.last_month
-from estimates e
-join windows w on w.window = e.window
-join phases h on h.slug = e.subject
-where e.measure = 'of_100'
-  and e.variant = ''
-  and e.method = 'process'
-  and (e."by" = :by or (:by = '' and e."by" in ('', 'place')))
-  and (:value = '' or e.value = :value)
-  and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
-order by e."by", e.n desc, e.value, h.position
+  case "by" when '' then 'mean' else "by" end as grouped_by,
+  value,
+  subject as phase,
+  share,
+  low,
+  high,
+  n,
+  counted,
+  threads,
+  clusters,
+  enough,
+  first_month,
+  last_month
+from shares
+join phases on phases.slug = subject
+where measure = 'of_100' and method = 'process'
+  and ("by" = :by or (:by = '' and "by" in ('', 'place')))
+  and (:value = '' or value = :value)
+  and case :window when '' then 'all' else :window end in (role, window)
+order by "by", n desc, value, phases.position

@@ -6,24 +6,20 @@
 -- fragment: g.mark=bar&g.x_column=tool&g.x_type=nominal&g.y_column=evaluate&g.y_type=quantitative
 
 select
-  e.value as tool,
-  max(e.n) filter (where e.measure = 'of_100') as n,
-  max(e.share) filter (where e.subject = 'train') as train,
-  max(e.share) filter (where e.measure = 'of_100' and e.subject = 'evaluate') as evaluate,
-  max(e.share) filter (where e.subject = 'iterate') as iterate,
-  max(e.n) filter (where e.measure = 'headline') as n_after_run,
-  max(e.share) filter (where e.measure = 'headline') as evaluate_after_run,
-  max(e.low) filter (where e.measure = 'headline') as low,
-  max(e.high) filter (where e.measure = 'headline') as high,
-  max(e.threads) filter (where e.measure = 'of_100') as threads,
-  min(e.first_month) as first_month,
-  max(e.last_month) as last_month
-from estimates e
-join windows w on w.window = e.window
-where e."by" = 'tool'
-  and e.variant = ''
-  and e.method = 'process'
-  and e.measure in ('of_100', 'headline')
-  and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
-group by e.value
-order by n desc, e.value
+  value as tool,
+  max(n) filter (where measure = 'of_100') as n,
+  max(share) filter (where subject = 'train') as train,
+  max(share) filter (where measure = 'of_100' and subject = 'evaluate') as evaluate,
+  max(share) filter (where subject = 'iterate') as iterate,
+  max(n) filter (where measure = 'headline') as n_after_run,
+  max(share) filter (where measure = 'headline') as evaluate_after_run,
+  max(low) filter (where measure = 'headline') as low,
+  max(high) filter (where measure = 'headline') as high,
+  max(threads) filter (where measure = 'of_100') as threads,
+  min(first_month) as first_month,
+  max(last_month) as last_month
+from shares
+where "by" = 'tool' and method = 'process' and measure in ('of_100', 'headline')
+  and case :window when '' then 'all' else :window end in (role, window)
+group by value
+order by n desc, value

@@ -6,31 +6,26 @@
 -- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative
 
 select
-  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place,
-  e.value as slug,
-  t.phase,
-  coalesce(p.enters, 'mean') as enters,
-  e.share,
-  e.low,
-  e.high,
-  e.n,
-  e.n_numerator as counted,
-  e.threads,
-  e.clusters,
-  e.enough,
-  e.first_month,
-  e.last_month,
-  e.n_places,
-  p.slug is null as apart,
-  case when p.enters <> 'the mean' then p.enters end as note
-from estimates e
-join windows w on w.window = e.window
-join themes t on t.slug = e.subject
-left join places p on p.slug = e.value
-where e.measure = 'theme'
-  and e.subject = case :theme when '' then 'did-it-get-better' else :theme end
-  and e.variant = ''
-  and e.method = 'process'
-  and e."by" in ('', 'place')
-  and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
-order by p.slug is not null, p.position
+  place,
+  value as slug,
+  themes.phase,
+  enters,
+  share,
+  low,
+  high,
+  n,
+  counted,
+  threads,
+  clusters,
+  enough,
+  first_month,
+  last_month,
+  n_places,
+  value = '' as apart,
+  note
+from shares
+join themes on themes.slug = subject
+where measure = 'theme' and method = 'process' and "by" in ('', 'place')
+  and subject = case :theme when '' then 'did-it-get-better' else :theme end
+  and case :window when '' then 'all' else :window end in (role, window)
+order by place_position

@@ -7,31 +7,27 @@
 -- fragment: g.mark=bar&g.x_column=theme&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 select
-  t.title,
-  t.slug as theme,
-  t.phase,
-  t.question,
-  e.share,
-  e.low,
-  e.high,
-  e.n,
-  e.n_numerator as counted,
-  e.threads,
-  e.clusters,
-  e.enough,
-  e.first_month,
-  e.last_month,
-  e.n_places,
-  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place
-from estimates e
-join windows w on w.window = e.window
-join themes t on t.slug = e.subject
-left join places p on p.slug = e.value
-where e.measure = 'theme'
-  and e.variant = ''
-  and e.method = 'process'
-  and e."by" = case :place when '' then '' else 'place' end
-  and e.value = :place
-  and (:phase = '' or t.phase = :phase or (:phase = 'after' and t.phase <> 'train'))
-  and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
-order by e.share desc, t.position
+  themes.title,
+  themes.slug as theme,
+  themes.phase,
+  themes.question,
+  share,
+  low,
+  high,
+  n,
+  counted,
+  threads,
+  clusters,
+  enough,
+  first_month,
+  last_month,
+  n_places,
+  place
+from shares
+join themes on themes.slug = subject
+where measure = 'theme' and method = 'process'
+  and "by" = case :place when '' then '' else 'place' end
+  and value = :place
+  and (:phase = '' or phase = :phase or (:phase = 'after' and phase <> 'train'))
+  and case :window when '' then 'all' else :window end in (role, window)
+order by share desc, themes.position

@@ -6,17 +6,16 @@
 -- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=found&g.y_type=quantitative&g.color_column=phase
 
 with e as (
-  select estimates.* from estimates join windows w on w.window = estimates.window and w.role = 'all'
-  where measure = 'theme' and variant = '' and method = 'process' and "by" = 'place'
+  select * from shares where measure = 'theme' and method = 'process' and "by" = 'place' and role = 'all'
 )
 select
   t.title,
   t.slug as theme,
   t.phase,
-  tinker.n_numerator as found,
-  tinker.n_numerator || ' found' as counted,
+  tinker.counted as found,
+  tinker.counted || ' found' as counted,
   tinker.n,
-  rank() over (order by tinker.n_numerator desc) as rank,
+  rank() over (order by tinker.counted desc) as rank,
   tinker.share,
   tinker.low,
   tinker.high,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flywheel import queries, serve
-from flywheel.schema import TABLES
+from flywheel.schema import TABLES, VIEWS
 from tests.conftest import ROOT
 from tests.served import ask, site
 
@@ -39,7 +39,7 @@ def test_the_queries_that_others_rely_on_are_there() -> None:
 
 
 def test_no_query_is_named_like_a_table() -> None:
-    assert not set(QUERIES) & {*TABLES, "build_info", "signals_fts"}
+    assert not set(QUERIES) & {*TABLES, *VIEWS, "build_info", "signals_fts"}
 
 
 @pytest.mark.parametrize("name", QUERIES)

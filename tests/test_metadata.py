@@ -14,7 +14,7 @@ import pytest
 import yaml
 from datasette.app import Datasette
 
-from flywheel.schema import TABLES
+from flywheel.schema import TABLES, VIEWS
 from flywheel.serve import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +45,7 @@ SETTINGS_OF_A_TABLE = {"facets", "sort", "sort_desc", "size", "label_column"}
 
 
 def columns_of(table: str) -> list[str]:
-    return ["key", "value"] if table == "build_info" else list(TABLES[table].columns)
+    return ["key", "value"] if table == "build_info" else list((TABLES | VIEWS)[table].columns)
 
 
 def named(table: str) -> Iterator[tuple[str, str]]:
@@ -59,7 +59,7 @@ def named(table: str) -> Iterator[tuple[str, str]]:
 
 
 def test_every_table_is_described() -> None:
-    assert list(DESCRIBED) == [*TABLES, "build_info"]
+    assert list(DESCRIBED) == [*TABLES, "build_info", *VIEWS]
 
 
 @pytest.mark.parametrize("table", DESCRIBED)
@@ -138,7 +138,9 @@ def site(database: Path) -> Site:
     async def fetch() -> Site:
         await datasette.invoke_startup()
         found = Site({}, {}, {}, set())
-        found.shown.update(t["name"] for t in (await get("/signals.json")).json()["tables"] if not t["hidden"])
+        listed = (await get("/signals.json")).json()
+        found.shown.update(t["name"] for t in listed["tables"] if not t["hidden"])
+        found.shown.update(view["name"] for view in listed["views"])
         for table in DESCRIBED:
             page = await get(f"/signals/{table}")
             found.pages[table] = page.status_code, page.text

@@ -18,7 +18,7 @@ import pytest
 
 from flywheel import data, load, pipeline
 from flywheel.faults import FaultsError
-from flywheel.schema import TABLES
+from flywheel.schema import TABLES, VIEWS
 from tests.conftest import ROOT, DataFolder
 from tests.posts import coded, drawn
 
@@ -67,6 +67,8 @@ def test_the_tables_are_those_of_the_schema(database: Path) -> None:
         assert [column for column, _, pk in sorted(described, key=lambda row: row[2]) if pk] == list(table.pk)
         kinds = {"TEXT": str, "INTEGER": int, "REAL": float, "FLOAT": float}
         assert {column: kinds[kind] for column, kind, _ in described} == table.types()
+    for name, view in VIEWS.items():
+        assert tuple(c for (c,) in rows(database, f"select name from pragma_table_info('{name}')")) == view.columns
     assert rows(database, "select count(*) from sqlite_stat1")[0][0] > len(TABLES)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,7 +23,7 @@ from sqlite_utils import Database
 from flywheel import estimate
 from flywheel.data import Coding, Duplicate
 from flywheel.estimate import Estimate, Window
-from flywheel.schema import TABLES
+from flywheel.schema import TABLES, VIEWS
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
@@ -276,6 +277,8 @@ def _write(tables: Tables, folder: Path, path: Path, found: Texts, say: Callable
             made.insert_all(_as_text(name, rows), batch_size=2000)
             for columns in table.indexes:
                 made.create_index(list(columns))
+        for name, view in VIEWS.items():
+            db.create_view(name, textwrap.dedent(view.sql).strip())
         say("indexing for search")
         db.table("signals").enable_fts(["title", "excerpt", "gist"], tokenize="porter", fts_version="FTS5")
         db.table("signals").optimize()

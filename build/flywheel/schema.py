@@ -44,7 +44,7 @@ def _table(columns: str, pk: str, references: str = "", indexes: str = "") -> Ta
 
 _VOCABULARY = "source:sources place:places community:communities archive:archives"
 
-TABLES: Mapping[str, Table] = {
+TABLES: dict[str, Table] = {
     "phases": _table("slug title short description position", pk="slug"),
     "themes": _table(
         "slug phase title question includes excludes position",
@@ -114,3 +114,37 @@ TABLES: Mapping[str, Table] = {
     "external": _table("slug figure unit says how who url position", pk="slug"),
 }
 """Every table but `build_info`, in the order in which they are written: what is referred to comes first."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A named question: its columns in their order, and its SQL."""
+
+    columns: tuple[str, ...]
+    sql: str
+
+
+VIEWS: dict[str, View] = {
+    # What the pages and most canned queries read: published estimates with the names of their place and window.
+    "shares": View(
+        _names(
+            """measure subject by value place title enters note place_position clustered_by window role method share
+            low high n counted threads clusters n_places enough first_month last_month"""
+        ),
+        """
+        select
+            e.measure, e.subject, e."by", e.value,
+            coalesce(p.short, case e."by" when '' then 'Mean of ' || e.n_places || ' places' else e.value end) as place,
+            coalesce(p.title, case e."by" when '' then 'Mean of ' || e.n_places || ' places' else e.value end) as title,
+            coalesce(p.enters, case e."by" when '' then 'mean' end) as enters,
+            case when p.enters <> 'the mean' then p.enters end as note,
+            coalesce(p.position, 0) as place_position, p.clustered_by,
+            e.window, w.role, e.method, e.share, e.low, e.high, e.n, e.n_numerator as counted, e.threads, e.clusters,
+            e.n_places, e.enough, e.first_month, e.last_month
+        from estimates e
+        join windows w on w.window = e.window
+        left join places p on e."by" = 'place' and p.slug = e.value
+        where e.variant = ''
+        """,
+    ),
+}
