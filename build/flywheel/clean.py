@@ -1,9 +1,8 @@
 """Text of a post, cleaned: what its own author wrote, as plain text, with code and logs between ``` fences.
 
 Everything here is a pure function of its argument. `tidy` and `scrub` are applied to every text before it is
-stored (see `flywheel.collect.store`); the rest turns one markup into plain text. Posts are hostile text: nothing
-in them is interpreted, and a broken mark-up gives odd text, never an error.
-"""
+stored (see `flywheel.collect.store`); the rest turns one markup into plain text. Posts are hostile text:
+nothing in them is interpreted, and a broken mark-up gives odd text, never an error."""
 
 import html
 import re
@@ -32,7 +31,7 @@ def unescape_once(text: str) -> str:
     return html.unescape(text)
 
 
-# --- secrets and addresses -------------------------------------------------------------------------------------
+# --- secrets and addresses ----------
 
 EMAIL, KEY = "[email]", "[key]"
 
@@ -42,7 +41,7 @@ _SHAPED = re.compile(
       -----BEGIN\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----|\Z)
     | \b(?:gh[pousr]_[A-Za-z0-9]{16,} | github_pat_\w{20,})          # GitHub
     | \bhf_[A-Za-z0-9]{16,} | \bapi_org_[A-Za-z0-9]{16,}             # Hugging Face
-    | \b(?:sk|rk|pk)[-_](?=[A-Za-z_-]*[0-9])(?:[A-Za-z]{2,12}[-_])*[A-Za-z0-9_-]{16,}    # OpenAI, Anthropic, Stripe and the like
+    | \b(?:sk|rk|pk)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{18,}  # OpenAI, Anthropic, Stripe
     | \btml-[A-Za-z0-9_-]{16,}                                       # Tinker
     | \b(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA)[A-Z0-9]{12,}          # AWS
     | \bAIza[A-Za-z0-9_-]{30,} | \bya29\.[A-Za-z0-9_-]{20,} | \bGOCSPX-[A-Za-z0-9_-]{20,}  # Google
@@ -51,7 +50,8 @@ _SHAPED = re.compile(
     | \bgl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{16,}                       # GitLab
     | \bnpm_[A-Za-z0-9]{30,} | \bpypi-[A-Za-z0-9_-]{30,} | \bdckr_pat_[A-Za-z0-9_-]{20,}
     | \bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,} | \b(?:SK|AC)[0-9a-f]{32}\b
-    | \b(?:gsk|nvapi|r8|pplx|tgp_v1|xai|fw|wandb_v1|lsv2_pt|lsv2_sk|dapi|key|dop_v1|shpat|whsec)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}
+    | \b(?:gsk|nvapi|r8|pplx|tgp_v1|xai|fw|wandb_v1|lsv2_pt|lsv2_sk|dapi|key|dop_v1|shpat|whsec)[-_]
+        (?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)? # JSON web tokens
     | \b[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}                             # Telegram
     | \b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}  # Discord
@@ -62,8 +62,8 @@ _NAMED = re.compile(
     r"""
     (?P<name>
         (?<![A-Za-z0-9])(?:[A-Za-z0-9]{1,30}[-_.]){0,5}
-        (?:api[-_ ]?key|apikey|access[-_ ]?key(?:[-_ ]?id)?|secret[-_ ]?(?:access[-_ ]?)?key|account[-_]?key|auth[-_ ]?token
-          |access[-_ ]?token|refresh[-_ ]?token|hf[-_]?token|github[-_]?token|client[-_ ]?secret|secret|token|passwd|password|pwd
+        (?:api[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|secret[-_ ]?(?:access[-_ ]?)?key|account[-_]?key
+          |(?:auth|access|refresh|hf|github)[-_ ]?token|client[-_ ]?secret|secret|token|passwd|password|pwd
           |x-api-key|api-username|sig|signature)
         ["'`\]]{0,3} \s{0,3} (?:=>|:=|[:=]) \s{0,3} (?:bearer\s{1,3}|basic\s{1,3}|[rbfu]?["'`]{1,3})?
       | \b(?:authorization["'`]{0,2}\s{0,3}[:=]\s{0,3}["'`]?)(?:bearer|basic|token)\s{1,3}
@@ -78,34 +78,37 @@ _NAMED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _IN_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:]{0,100}:[^\s/@]{1,200}@", re.IGNORECASE)
-_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
+_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
+)
 
 
 def scrub(text: str) -> str:
-    """Keys, tokens, passwords and e-mail addresses replaced by `[key]` and `[email]`; applying it twice changes
-    nothing more. A word that only names a key (`api_key=None`) stays."""
+    """Keys, tokens, passwords and e-mail addresses replaced by `[key]` and `[email]`; applying it twice
+    changes nothing more. A word that only names a key (`api_key=None`) stays."""
     text = _SHAPED.sub(KEY, text)
     text = _IN_URL.sub(rf"\g<scheme>{KEY}@", text)
     text = _NAMED.sub(lambda m: f"{m['name']}{KEY}", text)
     return _EMAIL.sub(EMAIL, text)
 
 
-# --- markup ----------------------------------------------------------------------------------------------------
+# --- markup ----------
 
 FENCE = "```"
 _BLOCKS = frozenset(
-    "p div br li ul ol tr table h1 h2 h3 h4 h5 h6 blockquote details summary section article hr dl dt dd".split()
+    {"p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6"}
+    | {"blockquote", "details", "summary", "section", "article", "hr", "dl", "dt", "dd"}
 )
 _DROPPED = (
-    "script, style, template, noscript, aside.quote, aside.onebox, .onebox, img.emoji, .lightbox-wrapper .meta, blockquote, "
-    "svg, iframe, .signature"
+    "script, style, template, noscript, svg, iframe, blockquote, aside.quote, aside.onebox, .onebox, "
+    "img.emoji, .lightbox-wrapper .meta, .signature"
 )
 
 
 def html_text(markup: str) -> str:
-    """Plain text of an HTML fragment (Discourse `cooked`, Stack Exchange `body`, Hacker News `text`): quotes of
-    others, link previews and scripts dropped, `pre` blocks between fences, links as their text (their address where
-    the text is the shortened address)."""
+    """Plain text of an HTML fragment (Discourse `cooked`, Stack Exchange `body`, Hacker News `text`): quotes
+    of others, link previews and scripts dropped, `pre` blocks between fences, links as their text (their
+    address where the text is the shortened address)."""
     tree = LexborHTMLParser(f"<body>{markup}</body>")
     body = tree.body
     if body is None:
@@ -159,15 +162,18 @@ def fenced(code: str) -> str:
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _DETAILS = re.compile(r"</?(?:details|summary)\b[^>]{0,200}>", re.IGNORECASE)
-_BB_QUOTE = re.compile(r"\[quote(?:=[^\]\n]{0,300})?\](?:(?!\[quote|\[/quote\]).)*?\[/quote\]", re.IGNORECASE | re.DOTALL)
+_BB_QUOTE = re.compile(
+    r"\[quote(?:=[^\]\n]{0,300})?\](?:(?!\[quote|\[/quote\]).)*?\[/quote\]", re.IGNORECASE | re.DOTALL
+)
 _REPLY_HEAD = re.compile(r"^\s*On [^\n]{6,120} wrote:\s*$", re.MULTILINE)
 _CHECKBOX = re.compile(r"^\s*[-*] \[[ xX]\][^\n]*$", re.MULTILINE)
 _FENCE_LINE = re.compile(r"^[ \t]{0,3}(?:>[ \t]?)*(`{3,}|~{3,})[^\n]*$")
 
 
 def markdown_text(markdown: str) -> str:
-    """Plain text of markdown (GitHub, Reddit, Hub, Discourse `raw`): comments, quotes of others, reply headers and
-    checkbox lines of templates dropped; fenced and indented code kept between fences, tracebacks fenced."""
+    """Plain text of markdown (GitHub, Reddit, Hub, Discourse `raw`): comments, quotes of others, reply
+    headers and checkbox lines of templates dropped; fenced and indented code kept between fences, tracebacks
+    fenced."""
     pieces = []
     for piece in split_code(tidy(markdown)):
         if piece.code:
@@ -193,7 +199,9 @@ def drop_quoted_lines(text: str) -> str:
 
 
 _LOG_START = re.compile(r"^\s*(?:\S{0,40}\s)?Traceback \(most recent call last\):")
-_LOG_LINE = re.compile(r"^(?:\s+\S|\s*$|\s*File \"|[\w.]+(?:Error|Exception|Interrupt|Warning)\b|\[rank\d|\d{4}-\d\d-\d\d)")
+_LOG_LINE = re.compile(
+    r"^(?:\s+\S|\s*$|\s*File \"|[\w.]+(?:Error|Exception|Interrupt|Warning)\b|\[rank\d|\d{4}-\d\d-\d\d)"
+)
 
 
 def fence_logs(text: str) -> str:

@@ -1,9 +1,8 @@
 """The border: raw items of an API or a dump become records here, one by one.
 
-A source describes its items as a pydantic model of the fields it needs (`Item`; unknown fields are ignored) and
-gives a pure function from that model to a Record, a Gone, or None for an item that is of no use. An item that fits
-neither is set aside with the reason, and the page goes on.
-"""
+A source describes its items as a pydantic model of the fields it needs (`Item`; unknown fields are ignored)
+and gives a pure function from that model to a Record, a Gone, or None for an item that is of no use. An item
+that fits neither is set aside with the reason, and the page goes on."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -65,7 +64,11 @@ class Crossing:
             self.records.append(outcome)
 
     def page(
-        self, cursor: str | None = None, verdict: Verdict = "complete", reason: str = "", total: int | None = None
+        self,
+        cursor: str | None = None,
+        verdict: Verdict = "complete",
+        reason: str = "",
+        total: int | None = None,
     ) -> Page:
         return Page(self.records, self.gone, self.broken, self.unused, cursor, verdict, reason, total)
 
@@ -91,7 +94,9 @@ def cross(
 
 def why(error: ValidationError) -> str:
     """`created_at: not an ISO date and time; id: field required`: no input values, they may be secrets."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'item'}: {e['msg']}" for e in error.errors(include_input=False))[:400]
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'item'}: {e['msg']}" for e in error.errors(include_input=False)
+    )[:400]
 
 
 def broken(raw: object, reason: str, id_field: str = "id") -> Broken:
@@ -102,9 +107,36 @@ def broken(raw: object, reason: str, id_field: str = "id") -> Broken:
 
 # Fields that name people, in any source we read.
 _PEOPLE = frozenset(
-    "user author owner login username name display_name display_username author_fullname avatar_template "
-    "avatar_url by creator assignee assignees closed_by last_editor editor profile_image nickname nick "
-    "primary_group_name mentioned_users _highlightResult".split()
+    {
+        "user",
+        "author",
+        "owner",
+        "login",
+        "username",
+        "name",
+        "display_name",
+        "display_username",
+        "by",
+        "creator",
+    }
+    | {
+        "author_fullname",
+        "avatar_template",
+        "avatar_url",
+        "assignee",
+        "assignees",
+        "closed_by",
+        "editor",
+        "nick",
+    }
+    | {
+        "last_editor",
+        "profile_image",
+        "nickname",
+        "primary_group_name",
+        "mentioned_users",
+        "_highlightResult",
+    }
 )
 
 

@@ -1,8 +1,9 @@
 """The HTTP client all collectors share: one place that says what an answer means and how long to wait.
 
-`classify` is the only function that judges an answer, for every source. `Client` asks, one request at a time: it keeps
-the pace of a host, waits at least as long as it was told (and a second more), tries again what may work, and stops
-when the budget of its source is spent. Nothing is cached: a cached answer would hide a deletion.
+`classify` is the only function that judges an answer, for every source. `Client` asks, one request at a time:
+it keeps the pace of a host, waits at least as long as it was told (and a second more), tries again what may
+work, and stops when the budget of its source is spent. Nothing is cached: a cached answer would hide a
+deletion.
 
 A *lane* is what a told wait applies to: a bucket of GitHub, a method of Stack Exchange, else the host.
 """
@@ -56,7 +57,7 @@ class SystemClock:
         time.sleep(seconds)
 
 
-# --- what an answer means --------------------------------------------------------------------------------------
+# --- what an answer means ----------
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,16 @@ class Outcome:
 
 _TRANSIENT = frozenset((408, 500, 502, 503, 504, *range(520, 525)))
 _GONE = frozenset((404, 410, 451))
-_AUTH_NAMES = frozenset(("invalid_key", "key_required", "access_token_required", "invalid_access_token", "access_denied"))
+_AUTH_NAMES = frozenset(
+    ("invalid_key", "key_required", "access_token_required", "invalid_access_token", "access_denied")
+)
 _LIMIT_WORDS = re.compile(r"rate limit|abuse detection|too many requests|slow ?down", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d{1,7}) seconds?")
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Outcome:
-    """What one answer means. Pure; each rule comes from the API's documentation or a recorded answer. `now` (UTC
-    seconds) is used only where a told moment comes without the `Date` of the answer to compare it with.
+    """What one answer means. Pure; each rule comes from the API's documentation or a recorded answer. `now`
+    (UTC seconds) is used only where a told moment comes without the `Date` of the answer to compare it with.
 
     Order: signs of a limit come before the status, since limits arrive as 403, 429, 400, 500 and 200.
     """
@@ -95,7 +98,9 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -
     if status == 401 or (isinstance(data, dict) and data.get("error_name") in _AUTH_NAMES):
         return Outcome("auth", reason)
     if status in (301, 302, 303, 307, 308):
-        return Outcome("moved", head.get("location") or (data.get("url", "") if isinstance(data, dict) else ""))
+        return Outcome(
+            "moved", head.get("location") or (data.get("url", "") if isinstance(data, dict) else "")
+        )
     if status in _GONE:
         return Outcome("gone", reason)
     if status == 403:
@@ -109,7 +114,11 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -
     if not parsed:
         # 200 with nothing, with HTML, or with half of the JSON: never an empty result.
         return Outcome("transient", f"HTTP {status} with a body that is not JSON ({len(body)} bytes)")
-    if isinstance(data, dict) and isinstance(data.get("grouped_search_result"), dict) and data["grouped_search_result"].get("error"):
+    if (
+        isinstance(data, dict)
+        and isinstance(data.get("grouped_search_result"), dict)
+        and data["grouped_search_result"].get("error")
+    ):
         return Outcome("transient", f"HTTP {status}: the search is overloaded")
     return Outcome("ok", reason, after_ok=_wait_after(head, data, now), data=data)
 
@@ -148,11 +157,15 @@ def _limit(status: int, head: Mapping[str, str], data: Any, message: str, now: f
     told = _told(head, body, message, now)
     if status == 429:
         return _Limit(told)
-    if status == 403 and ("retry-after" in head or head.get("x-ratelimit-remaining") == "0" or _LIMIT_WORDS.search(message)):
+    if status == 403 and (
+        "retry-after" in head or head.get("x-ratelimit-remaining") == "0" or _LIMIT_WORDS.search(message)
+    ):
         return _Limit(told)
     if status == 503 and "retry-after" in head:
         return _Limit(told)
-    if status == 400 and (body.get("error_name") == "throttle_violation" or body.get("error") == "rate_limit_error"):
+    if status == 400 and (
+        body.get("error_name") == "throttle_violation" or body.get("error") == "rate_limit_error"
+    ):
         return _Limit(told)
     if isinstance(body.get("extras"), dict) and body.get("error_type") == "rate_limit":
         return _Limit(told)
@@ -193,8 +206,8 @@ def _wait_after(head: Mapping[str, str], data: Any, now: float) -> float | None:
 
 
 def retry_after(head: Mapping[str, str], now: float) -> float | None:
-    """`Retry-After` in seconds: a number or a date. A date is seen against the `Date` of the same answer, so that a
-    wrong clock here changes nothing."""
+    """`Retry-After` in seconds: a number or a date. A date is seen against the `Date` of the same answer, so
+    that a wrong clock here changes nothing."""
     value = head.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
@@ -219,30 +232,30 @@ def _http_date(value: str) -> float | None:
         return None
 
 
-# --- what a collector sees when there is no answer -------------------------------------------------------------
+# --- what a collector sees when there is no answer ----------
 
 
 class CollectError(Exception):
     """Base of everything below; its text holds no secret."""
 
 
-class Unavailable(CollectError):
+class UnavailableError(CollectError):
     """It failed in passing, four times: the window is incomplete, the next run asks again."""
 
 
-class AuthFailed(CollectError):
+class AuthError(CollectError):
     """The source refuses us: it stops, and someone must look at the credentials."""
 
 
-class CallerFault(CollectError):
+class CallerError(CollectError):
     """The request was wrong; asking again would not help."""
 
 
-class NotThere(CollectError):
+class NotThereError(CollectError):
     """404, 410, 451, or moved to a place that may not be followed."""
 
 
-class Stop(CollectError):
+class BudgetError(CollectError):
     """The budget is spent, by requests or by waiting. The source goes on at `resume_after` (UTC seconds)."""
 
     def __init__(self, reason: str, resume_after: float) -> None:
@@ -254,7 +267,7 @@ class _TryAgain(Exception):  # noqa: N818 - control flow between the client and 
     pass
 
 
-# --- the client ------------------------------------------------------------------------------------------------
+# --- the client ----------
 
 
 @dataclass(slots=True)
@@ -286,8 +299,8 @@ ToldHook = Callable[[str, float, str], None]
 
 @dataclass(slots=True)
 class Client:
-    """Asks one source. `pace` is the least time between two requests to a host, in seconds. `told` is called with
-    (lane, UTC seconds, reason) as soon as a wait is known, so that it outlives this process."""
+    """Asks one source. `pace` is the least time between two requests to a host, in seconds. `told` is called
+    with (lane, UTC seconds, reason) as soon as a wait is known, so that it outlives this process."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     pace: float = 1.0
@@ -317,8 +330,9 @@ class Client:
         lane: str = "",
         moves_to: tuple[str, ...] = (),
     ) -> Answer:
-        """Answer of GET `base_url` + `path`. `path` may carry its own query (a page the source named). A redirect is
-        followed on the same host, or onto `base_url` where its path begins with one of `moves_to`."""
+        """Answer of GET `base_url` + `path`. `path` may carry its own query (a page the source named). A
+        redirect is followed on the same host, or onto `base_url` where its path begins with one of
+        `moves_to`."""
         pairs = list(params.items() if isinstance(params, Mapping) else params)
         return self._ask("GET", base_url, path, pairs, None, lane, moves_to)
 
@@ -339,13 +353,17 @@ class Client:
         self._lanes[lane] = _Lane(self.clock.monotonic() + seconds, why)
 
     def before_request(self, host: str, lane: str = "") -> None:
-        """Sleeps until a request may go out, and counts it. Raises Stop where the budget does not allow it."""
+        """Sleeps until a request may go out, and counts it. Raises BudgetError where the budget does not
+        allow it."""
         if self.budget.asked >= self.budget.requests:
-            raise Stop(f"budget of {self.budget.requests} requests is spent", self.clock.now())
+            raise BudgetError(f"budget of {self.budget.requests} requests is spent", self.clock.now())
         seat = self._lanes.get(lane, _Lane())
         told = max(0.0, seat.free_at - self.clock.monotonic())
         if told > self.budget.wait - self.budget.waited:
-            raise Stop(f"told to wait {told:.0f} s ({seat.why}), more than the budget allows", self.clock.now() + told)
+            raise BudgetError(
+                f"told to wait {told:.0f} s ({seat.why}), more than the budget allows",
+                self.clock.now() + told,
+            )
         self.budget.waited += told
         self._sleep_until(max(seat.free_at, self._next_at.get(host, float("-inf"))))
         self._next_at[host] = self.clock.monotonic() + self.pace
@@ -373,10 +391,15 @@ class Client:
                 return Answer(outcome.data, headers, url, moved)
             url = _follow(url, base_url, outcome.reason, moves_to)
             params, moved = [], True
-        raise NotThere(f"{shown(url)}: more than {REDIRECTS} redirects")
+        raise NotThereError(f"{shown(url)}: more than {REDIRECTS} redirects")
 
     def _until_answered(
-        self, method: str, url: str, params: list[tuple[str, str | int]], body: Mapping[str, Any] | None, lane: str
+        self,
+        method: str,
+        url: str,
+        params: list[tuple[str, str | int]],
+        body: Mapping[str, Any] | None,
+        lane: str,
     ) -> tuple[Outcome, Mapping[str, str]]:
         failures = waits = 0
         lane = lane or urlsplit(url).netloc
@@ -391,7 +414,7 @@ class Client:
                 if outcome.meaning == "transient":
                     failures += 1
                     if failures >= TRIES:
-                        raise Unavailable(where)
+                        raise UnavailableError(where)
                     pause = min(LONGEST_BACKOFF, 2.0 ** (failures - 1)) + self.jitter()
                     seat = self._lanes.setdefault(lane, _Lane())
                     seat.free_at = max(seat.free_at, self.clock.monotonic() + pause)
@@ -405,16 +428,18 @@ class Client:
                     log.info("%s", where)
                     if waits >= WAITS:
                         left = self._lanes[lane].free_at - self.clock.monotonic()
-                        raise Stop(f"{where}; told to wait {waits} times in a row", self.clock.now() + left)
+                        raise BudgetError(
+                            f"{where}; told to wait {waits} times in a row", self.clock.now() + left
+                        )
                     raise _TryAgain
                 if outcome.after_ok is not None:
                     self.wait_told(lane, outcome.after_ok, "asked for by a good answer")
                 if outcome.meaning == "auth":
-                    raise AuthFailed(where)
+                    raise AuthError(where)
                 if outcome.meaning == "caller":
-                    raise CallerFault(where)
+                    raise CallerError(where)
                 if outcome.meaning == "gone":
-                    raise NotThere(where)
+                    raise NotThereError(where)
         return outcome, headers
 
     def _once(
@@ -423,7 +448,13 @@ class Client:
         deadline = time.monotonic() + MAX_SECONDS
         try:
             with self._session.request(
-                method, url, params=params, json=body, timeout=self.timeout, allow_redirects=False, stream=True
+                method,
+                url,
+                params=params,
+                json=body,
+                timeout=self.timeout,
+                allow_redirects=False,
+                stream=True,
             ) as response:
                 chunks, size = [], 0
                 for chunk in response.iter_content(65536):
@@ -434,7 +465,9 @@ class Client:
                         return Outcome("transient", f"an answer that took over {MAX_SECONDS:.0f} s"), {}
                     chunks.append(chunk)
                 self.server_now = _http_date(response.headers.get("Date", "")) or self.server_now
-                return classify(response.status_code, response.headers, b"".join(chunks), self.clock.now()), response.headers
+                return classify(
+                    response.status_code, response.headers, b"".join(chunks), self.clock.now()
+                ), response.headers
         except requests.RequestException as error:
             # Its text holds the address with its query; the class is enough.
             return Outcome("transient", type(error).__name__), {}
@@ -453,7 +486,7 @@ def _follow(url: str, base_url: str, location: str, moves_to: tuple[str, ...]) -
         return rebased(base_url, location)
     if location and (target.scheme, target.netloc) == (here.scheme, here.netloc):
         return target.geturl()
-    raise NotThere(f"{shown(url)}: moved to another host")
+    raise NotThereError(f"{shown(url)}: moved to another host")
 
 
 def rebased(base_url: str, link: str) -> str:

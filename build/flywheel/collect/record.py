@@ -1,9 +1,12 @@
-"""The normalised record: one shape for a post of any source, and the page that carries records to the store."""
+"""The normalised record: one shape for a post of any source, and the page that carries records to the
+store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
+
+from flywheel.signal import canonical_url
 
 Kind = Literal["issue", "pull_request", "discussion", "question", "post", "comment"]
 KINDS: frozenset[str] = frozenset(("issue", "pull_request", "discussion", "question", "post", "comment"))
@@ -22,12 +25,14 @@ _LARGEST = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One post as its source shows it. Texts may still hold secrets and `author` is the plain name: both are seen
-    to by the store, which scrubs the one and keeps only a keyed hash of the other."""
+    """One post as its source shows it. Texts may still hold secrets and `author` is the plain name: both are
+    seen to by the store, which scrubs the one and keeps only a keyed hash of the other."""
 
-    source: str  # the codebook's name: github, hackernews, stackoverflow, reddit, hf_hub, hf_forum, discourse …
+    source: (
+        str  # the codebook's name: github, hackernews, stackoverflow, reddit, hf_hub, hf_forum, discourse …
+    )
     native_id: str  # permanent at the source, unique within it: a number or node id, never a path or a title
-    url: str  # canonical link
+    url: str  # link; made canonical here
     kind: Kind
     community: str  # owner/name, subreddit, site or host
     title: str | None = None
@@ -40,14 +45,17 @@ class Record:
     author: str | None = field(default=None, repr=False)
     state: str | None = None  # open, closed, merged, locked …, as the source calls it
     license: str | None = None  # the licence of the text, where the source states one
-    attribution: str | None = None  # what that licence asks to be shown (Stack Exchange: name and profile link)
+    attribution: str | None = (
+        None  # what that licence asks to be shown (Stack Exchange: name and profile link)
+    )
     ref: str | None = None  # what the source needs to find the post again, where its url does not do
 
     def __post_init__(self) -> None:
         if not self.native_id or not self.source:
             raise ValueError("a record needs source and native_id")
-        if not self.url.startswith(("https://", "http://")) or any(c.isspace() for c in self.url):
-            raise ValueError(f"url: not a link: {self.url[:80]!r}")
+        for name in ("url", "thread"):
+            if (link := getattr(self, name)) is not None:
+                object.__setattr__(self, name, canonical_url(link))  # raises ValueError where it is no link
         if self.kind not in KINDS:
             raise ValueError(f"kind: {self.kind!r} is not one of {', '.join(sorted(KINDS))}")
         if not (self.title or self.body):
@@ -80,8 +88,8 @@ class Broken:
 class Page:
     """One answer of a source, ready to be stored in one transaction with `cursor`.
 
-    `n_items` = len(records) + len(gone) + len(broken) + unused. `cursor` is where the next page begins, None on the
-    last one, whose `verdict` then stands for the window."""
+    `n_items` = len(records) + len(gone) + len(broken) + unused. `cursor` is where the next page begins, None
+    on the last one, whose `verdict` then stands for the window."""
 
     records: Sequence[Record] = ()
     gone: Sequence[Gone] = ()
@@ -91,6 +99,7 @@ class Page:
     verdict: Verdict = "complete"
     reason: str = ""
     total: int | None = None  # how many the source says there are in the whole window
+    alive: Sequence["Wanted"] = ()  # looked up, still there, and not read again
 
     @property
     def n_items(self) -> int:

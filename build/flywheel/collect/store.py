@@ -1,10 +1,9 @@
 """The private raw store: one SQLite file with the text of posts, never published, never committed.
 
-A page is written in one transaction with the cursor it leads to, so a run that is killed at any moment goes on where
-it was, with nothing doubled and nothing lost. Every text is cleaned of secrets here, on its way in: this is the only
-place that writes. Days, not times, are kept of when a post was seen, so that a second run on a day on which nothing
-changed writes nothing at all.
-"""
+A page is written in one transaction with the cursor it leads to, so a run that is killed at any moment goes
+on where it was, with nothing doubled and nothing lost. Every text is cleaned of secrets here, on its way in:
+this is the only place that writes. Days, not times, are kept of when a post was seen, so that a second run on
+a day on which nothing changed writes nothing at all."""
 
 import hashlib
 import hmac
@@ -19,16 +18,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flywheel.clean import scrub, tidy
-from flywheel.collect.canonical import canonical_url, signal_id
 from flywheel.collect.record import Broken, Gone, Page, Record, Verdict, Wanted, Window
+from flywheel.signal import canonical_url, signal_id
 
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE items (
-  source TEXT NOT NULL, native_id TEXT NOT NULL, url TEXT NOT NULL, kind TEXT NOT NULL, community TEXT NOT NULL,
-  title TEXT, body TEXT, created TEXT, edited TEXT, score INTEGER, n_replies INTEGER, thread TEXT, author_hash TEXT,
-  state TEXT, license TEXT, attribution TEXT, ref TEXT,
+  source TEXT NOT NULL, native_id TEXT NOT NULL, url TEXT NOT NULL,
+  kind TEXT NOT NULL, community TEXT NOT NULL,
+  title TEXT, body TEXT, created TEXT, edited TEXT, score INTEGER, n_replies INTEGER, thread TEXT,
+  author_hash TEXT, state TEXT, license TEXT, attribution TEXT, ref TEXT,
   collector TEXT,            -- who can look it up again; null: nobody (imported)
   query TEXT, frame TEXT, corpus TEXT,
   content_hash TEXT NOT NULL,
@@ -44,7 +44,8 @@ CREATE TABLE windows (
   PRIMARY KEY (source, query, since, until)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE quarantine (
-  source TEXT NOT NULL, item TEXT NOT NULL, native_id TEXT, reason TEXT NOT NULL, raw TEXT NOT NULL, seen TEXT NOT NULL,
+  source TEXT NOT NULL, item TEXT NOT NULL, native_id TEXT, reason TEXT NOT NULL,
+  raw TEXT NOT NULL, seen TEXT NOT NULL,
   PRIMARY KEY (source, item)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE tombstones (
@@ -53,7 +54,8 @@ CREATE TABLE tombstones (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tombstones_id ON tombstones(id);
 CREATE TABLE resume (
-  source TEXT NOT NULL, lane TEXT NOT NULL, resume_after REAL NOT NULL, saved_at REAL NOT NULL, why TEXT NOT NULL,
+  source TEXT NOT NULL, lane TEXT NOT NULL, resume_after REAL NOT NULL, saved_at REAL NOT NULL,
+  why TEXT NOT NULL,
   PRIMARY KEY (source, lane)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE runs (run INTEGER PRIMARY KEY, day TEXT NOT NULL, report TEXT NOT NULL) STRICT;
@@ -61,7 +63,7 @@ CREATE TABLE runs (run INTEGER PRIMARY KEY, day TEXT NOT NULL, report TEXT NOT N
 
 # What a change of makes an item "changed"; where it was found and when it was seen do not.
 _CONTENT = tuple(f.name for f in fields(Record) if f.name not in ("author",))
-_TEXT = ("title", "body", "attribution", "thread", "state", "license", "community")
+_TEXT = ("title", "body", "attribution", "thread", "ref", "state", "license", "community")
 _COLUMNS = (*_CONTENT, "author_hash", "collector", "query", "frame", "corpus", "content_hash")
 _BREADTH = {"population": 3, "neutral": 2, "targeted": 1, None: 0}
 
@@ -102,15 +104,17 @@ class StoreError(Exception):
 
 
 class Store:
-    """One raw store, open for writing. `at_commit` is called with the name of each commit point, before and after
-    it; the fault tests kill the process there. `author_key` turns names into hashes and is never stored here."""
+    """One raw store, open for writing. `at_commit` is called with the name of each commit point, before and
+    after it; the fault tests kill the process there. `author_key` turns names into hashes and is never stored
+    here."""
 
-    def __init__(self, path: Path, author_key: bytes, at_commit: Callable[[str], None] = lambda point: None) -> None:
+    def __init__(
+        self, path: Path, author_key: bytes, at_commit: Callable[[str], None] = lambda point: None
+    ) -> None:
         self.path = path
         self._key = author_key
         self._at_commit = at_commit
-        fresh = not path.exists()
-        if fresh:
+        if str(path) != ":memory:" and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         self.db = sqlite3.connect(path, isolation_level=None, timeout=30)
@@ -120,6 +124,18 @@ class Store:
         except sqlite3.DatabaseError as error:
             self.db.close()
             raise StoreError(f"{path}: not a raw store ({error})") from error
+
+    @classmethod
+    def copy_in_memory(cls, path: Path) -> "Store":
+        """A store in memory with the contents of the file, which stays untouched; empty if there is none."""
+        store = cls(Path(":memory:"), b"")
+        if path.exists():
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+                try:
+                    file.backup(store.db)
+                except sqlite3.DatabaseError as error:
+                    raise StoreError(f"{path}: not a raw store ({error})") from error
+        return store
 
     def _open(self) -> None:
         self.db.execute("PRAGMA busy_timeout = 30000")
@@ -157,13 +173,14 @@ class Store:
             raise
         self._at_commit(f"after {name}")
 
-    # --- pages -------------------------------------------------------------------------------------------------
+    # --- pages ----------
 
     def write_page(
         self, page: Page, found: Found, day: str, source: str = "", window: Window | None = None
     ) -> tuple[Counts, list[str]]:
-        """Stores a page, and with `window` the cursor it leads to, in one transaction. Returns what came of it, and
-        the public ids (`signal_id`) of what was erased. `source` names the collector in windows and quarantine."""
+        """Stores a page, and with `window` the cursor it leads to, in one transaction. Returns what came of
+        it, and the public ids (`signal_id`) of what was erased. `source` names the collector in windows and
+        quarantine."""
         counts = Counts(got=page.n_items, unused=page.unused)
         erased: list[str] = []
         with self._transaction("page"):
@@ -212,13 +229,14 @@ class Store:
         for name in _TEXT:
             if row[name] is not None:
                 row[name] = scrub(tidy(row[name])) or None
-        row["url"] = scrub(canonical_url(record.url))
+        row["url"] = scrub(record.url)
         row["author_hash"] = self.author_hash(record.source, record.author)
         row["content_hash"] = content_hash(row["title"], row["body"])
         return {**row, **found._asdict()}
 
     def author_hash(self, source: str, author: str | None) -> str | None:
-        """A keyed hash: the same author gets the same one within a source, and nobody without the key can tell who."""
+        """A keyed hash: the same author gets the same one within a source, and nobody without the key can
+        tell who."""
         if not author:
             return None
         name = f"{source}:{author.casefold()}".encode("utf-8", "replace")
@@ -232,7 +250,7 @@ class Store:
              scrub(tidy(item.reason)), raw, day),
         )  # fmt: skip
 
-    # --- erasing -----------------------------------------------------------------------------------------------
+    # --- erasing ----------
 
     def tombstone_of(self, source: str, native_id: str, url: str) -> bool:
         return (
@@ -246,11 +264,14 @@ class Store:
     def _erase(self, gone: Gone, day: str) -> list[str]:
         url = canonical_url(gone.url) if gone.url else None
         rows = self.db.execute(
-            "SELECT source, native_id, url FROM items WHERE (native_id = ?1 AND (?2 IS NULL OR source = ?2)) OR url = ?3",
+            "SELECT source, native_id, url FROM items "
+            "WHERE (native_id = ?1 AND (?2 IS NULL OR source = ?2)) OR url = ?3",
             (gone.native_id, gone.source, url),
         ).fetchall()
         ids = {signal_id(row["url"]) for row in rows} | ({signal_id(url)} if url else set())
-        keys = {(row["source"], row["native_id"]): signal_id(row["url"]) for row in rows}
+        keys: dict[tuple[str, str], str | None] = {
+            (row["source"], row["native_id"]): signal_id(row["url"]) for row in rows
+        }
         if not keys:
             # Never seen here. Remembered all the same, so that no archive brings it in later.
             keys = {(gone.source or "", gone.native_id or next(iter(ids), "")): next(iter(ids), None)}
@@ -258,7 +279,8 @@ class Store:
             self.db.execute("DELETE FROM items WHERE source = ? AND native_id = ?", (source, native_id))
             self.db.execute("DELETE FROM quarantine WHERE native_id = ?", (native_id,))
             self.db.execute(
-                "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)", (source, native_id, public_id, day, gone.why)
+                "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)",
+                (source, native_id, public_id, day, gone.why),
             )
         if url:
             self.db.execute("DELETE FROM quarantine WHERE instr(raw, ?)", (url,))
@@ -275,10 +297,14 @@ class Store:
 
     def bury(self, ids: Iterable[str], day: str) -> int:
         """Applies tombstones by public id (data/tombstones.jsonl); returns how many posts had to go."""
-        wanted = set(ids) - {row["id"] for row in self.db.execute("SELECT id FROM tombstones WHERE id IS NOT NULL")}
+        wanted = set(ids) - {
+            row["id"] for row in self.db.execute("SELECT id FROM tombstones WHERE id IS NOT NULL")
+        }
         if not wanted:
             return 0
-        urls = [row["url"] for row in self.db.execute("SELECT url FROM items") if signal_id(row["url"]) in wanted]
+        urls = [
+            row["url"] for row in self.db.execute("SELECT url FROM items") if signal_id(row["url"]) in wanted
+        ]
         with self._transaction("bury"):
             for url in urls:
                 self._erase(Gone("tombstoned", url=url), day)
@@ -291,39 +317,45 @@ class Store:
         return len(urls)
 
     def wipe(self) -> None:
-        """Empties the write-ahead log, which still holds pages as they were; the pages themselves were overwritten
-        (secure_delete)."""
+        """Empties the write-ahead log, which still holds pages as they were; the pages themselves were
+        overwritten (secure_delete)."""
         busy = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
-            raise StoreError(f"{self.path}: another process reads the store, so erased text could not be wiped; close it and run again")
+            raise StoreError(
+                f"{self.path}: another process reads the store, so erased text could not be wiped; "
+                "close it and run again"
+            )
 
-    # --- windows -----------------------------------------------------------------------------------------------
+    # --- windows ----------
 
     def open_window(self, source: str, query: str, window: Window) -> None:
         with self._transaction("window"):
             self.db.execute(
                 "INSERT INTO windows (source, query, since, until, verdict) VALUES (?, ?, ?, ?, 'open') "
-                "ON CONFLICT DO UPDATE SET verdict = 'open', cursor = NULL, got = 0, total = NULL, reason = ''",
+                "ON CONFLICT DO UPDATE "
+                "SET verdict = 'open', cursor = NULL, got = 0, total = NULL, reason = ''",
                 (source, query, *window),
             )
 
     def _advance(self, source: str, query: str, window: Window, page: Page) -> None:
         verdict = "open" if page.cursor is not None else page.verdict
         self.db.execute(
-            "UPDATE windows SET cursor = ?, total = coalesce(?, total), got = got + ?, verdict = ?, reason = ? "
-            "WHERE source = ? AND query = ? AND since = ? AND until = ?",
+            "UPDATE windows SET cursor = ?, total = coalesce(?, total), got = got + ?, verdict = ?, "
+            "reason = ? WHERE source = ? AND query = ? AND since = ? AND until = ?",
             (page.cursor, page.total, page.n_items, verdict, scrub(page.reason), source, query, *window),
         )
         if verdict == "split":
             for half in window.halves():
                 self.db.execute(
-                    "INSERT OR IGNORE INTO windows (source, query, since, until, verdict) VALUES (?, ?, ?, ?, 'open')",
+                    "INSERT OR IGNORE INTO windows (source, query, since, until, verdict) "
+                    "VALUES (?, ?, ?, ?, 'open')",
                     (source, query, *half),
                 )
         if verdict == "complete":
             self.db.execute(
                 "DELETE FROM windows WHERE source = ?1 AND query = ?2 AND since >= ?3 AND until <= ?4 "
-                "AND verdict IN ('incomplete', 'error', 'gone', 'capped') AND NOT (since = ?3 AND until = ?4)",
+                "AND verdict IN ('incomplete', 'error', 'gone', 'capped') "
+                "AND NOT (since = ?3 AND until = ?4)",
                 (source, query, *window),
             )
 
@@ -334,8 +366,8 @@ class Store:
 
     def open_windows(self, source: str, query: str) -> list[OpenWindow]:
         rows = self.db.execute(
-            "SELECT since, until, cursor, total FROM windows WHERE source = ? AND query = ? AND verdict = 'open' "
-            "ORDER BY until - since DESC, since",
+            "SELECT since, until, cursor, total FROM windows "
+            "WHERE source = ? AND query = ? AND verdict = 'open' ORDER BY until - since DESC, since",
             (source, query),
         )
         return [OpenWindow(Window(r["since"], r["until"]), r["cursor"], r["total"]) for r in rows]
@@ -350,7 +382,8 @@ class Store:
     def covered(self, source: str, query: str) -> list[Window]:
         """The times of a query that were read completely, joined and in order."""
         rows = self.db.execute(
-            "SELECT since, until FROM windows WHERE source = ? AND query = ? AND verdict = 'complete' ORDER BY since, until",
+            "SELECT since, until FROM windows WHERE source = ? AND query = ? AND verdict = 'complete' "
+            "ORDER BY since, until",
             (source, query),
         )
         joined: list[Window] = []
@@ -361,11 +394,11 @@ class Store:
                 joined.append(Window(since, until))
         return joined
 
-    # --- looking up again --------------------------------------------------------------------------------------
+    # --- looking up again ----------
 
     def due(self, collector: str, day: str, young_from: str, share: int) -> list[Wanted]:
-        """Posts to look up again: those made or first seen on or after `young_from`, and of the others one eighth
-        (`share` is which) that was not looked up today. Those not looked up for longest come first."""
+        """Posts to look up again: those made or first seen on or after `young_from`, and of the others one
+        eighth (`share` is which) that was not looked up today. Those not looked up for longest come first."""
         rows = self.db.execute(
             "SELECT url, native_id, ref, first_seen, created, last_checked FROM items WHERE collector = ? "
             "ORDER BY last_checked, source, native_id",
@@ -378,39 +411,58 @@ class Store:
             or (row["last_checked"] < day and eighth(row["native_id"]) == share)
         ]
 
+    def missing(self, urls: Iterable[str]) -> list[str]:
+        """The canonical urls that the store neither holds with a text nor has buried, in order."""
+        return [
+            url
+            for url in urls
+            if not self.db.execute("SELECT 1 FROM items WHERE url = ?", (url,)).fetchone()
+            and not self.db.execute("SELECT 1 FROM tombstones WHERE id = ?", (signal_id(url),)).fetchone()
+        ]
+
     def checked(self, collector: str, native_ids: Sequence[str], day: str) -> None:
         """Notes that posts were looked up, without news."""
+        if not native_ids:
+            return
         with self._transaction("checked"):
             self.db.executemany(
-                "UPDATE items SET last_checked = ? WHERE collector = ? AND native_id = ? AND last_checked < ?",
+                "UPDATE items SET last_checked = ? "
+                "WHERE collector = ? AND native_id = ? AND last_checked < ?",
                 [(day, collector, native_id, day) for native_id in native_ids],
             )
 
-    # --- waits and runs ----------------------------------------------------------------------------------------
+    # --- waits and runs ----------
 
     def save_resume(self, source: str, lane: str, resume_after: float, now: float, why: str) -> None:
         with self._transaction("resume"):
             self.db.execute(
-                "INSERT INTO resume VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET resume_after = excluded.resume_after, "
-                "saved_at = excluded.saved_at, why = excluded.why",
+                "INSERT INTO resume VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+                "SET resume_after = excluded.resume_after, saved_at = excluded.saved_at, why = excluded.why",
                 (source, lane, resume_after, now, scrub(why)),
             )
 
     def resumes(self, source: str, now: float) -> list[tuple[str, float, str]]:
-        """(lane, seconds left, why) of the waits told to earlier runs. Where the clock has jumped back since, the
-        wait is as long as it was told, not longer."""
+        """(lane, seconds left, why) of the waits told to earlier runs. Where the clock has jumped back since,
+        the wait is as long as it was told, not longer."""
         rows = self.db.execute("SELECT * FROM resume WHERE source = ? ORDER BY lane", (source,)).fetchall()
-        lefts = [(r["lane"], min(r["resume_after"] - now, r["resume_after"] - r["saved_at"]), r["why"]) for r in rows]
+        lefts = [
+            (r["lane"], min(r["resume_after"] - now, r["resume_after"] - r["saved_at"]), r["why"])
+            for r in rows
+        ]
         return [(lane, left, why) for lane, left, why in lefts if left > 0]
 
     def clear_resumes(self, source: str, now: float) -> None:
-        if self.db.execute("SELECT 1 FROM resume WHERE source = ? AND resume_after <= ?", (source, now)).fetchone():
+        if self.db.execute(
+            "SELECT 1 FROM resume WHERE source = ? AND resume_after <= ?", (source, now)
+        ).fetchone():
             with self._transaction("resume"):
                 self.db.execute("DELETE FROM resume WHERE source = ? AND resume_after <= ?", (source, now))
 
     def save_run(self, day: str, report: Mapping[str, Any]) -> None:
         with self._transaction("run"):
-            self.db.execute("INSERT INTO runs (day, report) VALUES (?, ?)", (day, json.dumps(report, sort_keys=True)))
+            self.db.execute(
+                "INSERT INTO runs (day, report) VALUES (?, ?)", (day, json.dumps(report, sort_keys=True))
+            )
 
 
 def content_hash(title: str | None, body: str | None) -> str:
@@ -427,7 +479,8 @@ KEY_FILE = Path("author.key")
 
 
 def author_key(environ: Mapping[str, str] = os.environ, file: Path = KEY_FILE) -> bytes:
-    """The key of the author hashes: from the environment, else from a private file that is made on first use."""
+    """The key of the author hashes: from the environment, else from a private file that is made on first
+    use."""
     if value := environ.get(KEY_VARIABLE):
         return value.encode()
     if not file.exists():
