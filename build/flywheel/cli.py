@@ -1,2 +1,133 @@
-def main() -> None:
-    pass
+"""The command line: `flywheel build`, `flywheel serve`, `flywheel check`.
+
+Exit codes: 0 done, 1 the input has faults (each printed on a line of its own), 2 the call itself is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from flywheel import data, pipeline
+from flywheel import serve as server
+from flywheel.faults import FaultsError
+
+
+def find_root(start: Path) -> Path:
+    """The folder above `start`, or itself, that holds metadata.yml. Raises click.UsageError where there is none."""
+    for folder in (start, *start.parents):
+        if (folder / "metadata.yml").is_file():
+            return folder
+    raise click.UsageError(
+        f"no project found: neither {start} nor a folder above it holds metadata.yml. Go into the project or name it "
+        "with --root."
+    )
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _stop(error: FaultsError) -> NoReturn:
+    for fault in error.faults:
+        click.echo(str(fault), err=True)
+    count = len(error.faults)
+    click.echo(f"{count} fault{'s' if count > 1 else ''}; nothing was written", err=True)
+    sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The project's folder. Default: the one above the working folder that holds metadata.yml.",
+)
+@click.version_option(package_name="tinker-flywheel")
+@click.pass_context
+def main(context: click.Context, root: Path | None) -> None:
+    """What developers who fine-tune language models struggle with in public: builds, checks and serves the data.
+
+    \b
+    data/ ──build──▶ signals.db ──serve──▶ http://127.0.0.1:8001
+    """
+    if context.resilient_parsing or "--help" in sys.argv or "-h" in sys.argv:
+        return
+    context.obj = root.resolve() if root else find_root(Path.cwd())
+
+
+def _data_option(function: click.decorators.FC) -> click.decorators.FC:
+    return click.option(
+        "--data",
+        "folder",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="The folder of public data. Default: data/ of the project.",
+    )(function)
+
+
+@main.command()
+@_data_option
+@click.option(
+    "--store",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A private raw store. Adds titles and excerpts where a source's policy allows; changes no id, label or share.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: signals.db of the project.")
+@click.pass_obj
+def build(root: Path, folder: Path | None, store: Path | None, out: Path | None) -> None:
+    """Builds signals.db from the data folder.
+
+    Checks every line first. With any fault nothing is written and the old file stays; each fault is one line that
+    names file, line and field. The same data give the same bytes.
+    """
+    started = time.perf_counter()
+    try:
+        built = pipeline.build(folder or root / "data", out or root / "signals.db", store, _say)
+    except FaultsError as error:
+        _stop(error)
+    _say(f"{built.path.name}: {built.n_signals:,} signals, content {built.content_hash}")
+    _say(f"built in {time.perf_counter() - started:.1f} s")
+
+
+@main.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.pass_obj
+def check(root: Path, folder: Path | None) -> None:
+    """Validates a data folder and reports what a person may want to look at. Writes nothing.
+
+    Lists, among others, spellings of tools that tools.yml does not know, and places whose title names other years
+    than their signals have.
+    """
+    try:
+        for line in data.report(data.read(folder or root / "data")):
+            click.echo(line)
+    except FaultsError as error:
+        _stop(error)
+
+
+@main.command()
+@click.option("--port", default=8001, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--database", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: signals.db.")
+@click.pass_obj
+def serve(root: Path, port: int, host: str, database: Path | None) -> None:
+    """Serves the site, read-only, and prints where to look first."""
+    database = database or root / "signals.db"
+    if not database.is_file():
+        raise click.UsageError(f"{database} is not there yet. Build it with: flywheel build")
+    if not server.is_free(host, port):
+        raise click.ClickException(f"port {port} is taken. Choose another: make serve PORT={port + 1}")
+    shown = f"[{host}]" if ":" in host else host
+    for name, address in server.doors(f"http://{shown}:{port}"):
+        click.echo(f"{name:>8}  {address}")
+    sys.stdout.flush()
+    command = server.command(root, database, host, port)
+    os.execv(command[0], command)  # noqa: S606 - the server takes this process's place, so signals reach it
+
+
+if __name__ == "__main__":
+    main()

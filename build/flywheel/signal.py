@@ -16,8 +16,7 @@ Frame = Literal["population", "neutral", "targeted"]
 Seen = Literal["opening", "title", "comment"]
 Sure = Literal["high", "low"]
 LabelledBy = Literal["machine", "coded", "corrected"]
-"""Who gave the label, weakest first: a reader's correction wins over a reading, a reading over the
-machine."""
+"""Who gave the label, weakest first: a reader's correction wins over a reading, a reading over the machine."""
 
 # One host per site, so that one post has one url.
 _HOSTS = {
@@ -31,8 +30,8 @@ _HOSTS = {
     "hf.co": "huggingface.co",
 }
 
-# (what the url looks like, what its id looks like), first match wins. The last part of every pattern names
-# the item, so two items differ; a clash between sites or odd names is found at build time (`data.read`).
+# (what the url looks like, what its id looks like), first match wins. The last part of every pattern names the
+# item, so two items differ; a clash between sites or odd names is found at build time (`data.read`).
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), template)
     for pattern, template in (
@@ -58,9 +57,9 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 class Post:
     """One post as it was read. `theme` is null where there is none or a title alone cannot tell it.
 
-    `verdict` says whether it is a signal. `weight` is how many posts of its archive it stands for (1 outside
-    the archives). `file` and `line` say where in `data/` it stands, for messages; they never reach the
-    database."""
+    `verdict` says whether it is a signal. `weight` is how many posts of its archive it stands for (1 outside the
+    archives). `file` and `line` say where in `data/` it stands, for messages; they never reach the database.
+    """
 
     url: str
     id: str
@@ -109,9 +108,10 @@ class Post:
 def canonical_url(url: str) -> str:
     """The one spelling under which a public post is known; the key of everything in `data/`.
 
-    https, host in lower case and by its usual name; on the sites we know, no fragment (but a GitHub
-    comment's) and no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug
-    for posts. Raises ValueError where the text is no web address at all."""
+    https, host in lower case and by its usual name; on the sites we know, no fragment (but a GitHub comment's) and
+    no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug for posts.
+    Raises ValueError where the text is no web address at all.
+    """
     if any(c.isspace() or ord(c) < 32 or c in '"<>\\^`{|}' for c in url):
         raise ValueError("a url holds no blanks, quotes or control characters")
     try:
@@ -134,9 +134,7 @@ def canonical_url(url: str) -> str:
             query = urlencode([(k, v) for k, v in parse_qsl(parts.query) if k == "id"])
         case "github.com":
             path = path.rstrip("/")
-            fragment = (
-                parts.fragment if re.fullmatch(r"(issue|discussion)comment-\d+", parts.fragment) else ""
-            )
+            fragment = parts.fragment if re.fullmatch(r"(issue|discussion)comment-\d+", parts.fragment) else ""
         case "huggingface.co":
             path = path.rstrip("/")
         case _:

@@ -3,7 +3,8 @@
 import email.utils
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from pytest_httpserver import HTTPServer
-from pytest_socket import disable_socket, socket_allow_hosts
+from pytest_socket import socket_allow_hosts
 from werkzeug import Request, Response
 
 from flywheel.collect.plan import Plan, read_plan
@@ -23,11 +24,13 @@ KEY = b"a key of the tests, longer than thirty-two bytes"
 
 
 @pytest.fixture(autouse=True)
-def _only_loopback() -> Iterator[None]:
-    disable_socket(allow_unix_socket=True)
+def only_loopback() -> None:
     socket_allow_hosts(["127.0.0.1"], allow_unix_socket=True)
-    yield
-    disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def httpserver_listen_address() -> tuple[str, int]:
+    return "127.0.0.1", 0
 
 
 @dataclass
@@ -144,7 +147,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def replay(httpserver: HTTPServer, clock: FakeClock) -> Replay:
     server = Replay(httpserver.url_for("").rstrip("/"), clock)
-    httpserver.expect_request(__import__("re").compile(".*")).respond_with_handler(server.serve)
+    httpserver.expect_request(re.compile(".*")).respond_with_handler(server.serve)
     return server
 
 

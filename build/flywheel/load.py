@@ -1,0 +1,350 @@
+"""Writes signals.db: every table of the public database, beside the old one, and renames it when it is whole.
+
+Same tables, same bytes: rows go in by key, nothing asks the clock, and stored floats are rounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from flywheel import estimate
+from flywheel.data import Coding, Duplicate
+from flywheel.estimate import Estimate, Window
+from flywheel.schema import TABLES
+from flywheel.signal import Post
+from flywheel.vocabulary import Vocabulary
+
+Texts = Mapping[str, tuple[str | None, str | None]]
+"""Title and excerpt by url."""
+
+Rows = Iterator[dict[str, Any]]
+
+EXCERPT = 280
+"""Characters of a post's text that a source with the policy `excerpt` or `full` may show."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All that is written. `posts` are the distinct ones; `before_folding` holds the copies too."""
+
+    vocabulary: Vocabulary
+    posts: Sequence[Post]
+    before_folding: Sequence[Post]
+    counted: set[str]
+    codings: Sequence[Coding]
+    duplicates: Sequence[Duplicate]
+    windows: Sequence[Window]
+    estimates: Sequence[Estimate]
+    clustered_by: Mapping[str, str]
+    files: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build made: its path, the hash of its content, and its number of signals."""
+
+    path: Path
+    content_hash: str
+    n_signals: int
+
+
+def _vocabulary(family: str) -> Callable[[Tables, Texts], Rows]:
+    def rows(tables: Tables, _: Texts) -> Rows:
+        for position, entry in enumerate(getattr(tables.vocabulary, family).values(), 1):
+            yield {**entry.model_dump(), "position": position}
+
+    return rows
+
+
+def _sources(tables: Tables, _: Texts) -> Rows:
+    for row in _vocabulary("sources")(tables, _):
+        yield {**row, "text_policy": row["text"]}
+
+
+ENTERS = {"population": "the mean", "neutral": "beside the mean", "targeted": "counts only"}
+
+
+def _places(tables: Tables, _: Texts) -> Rows:
+    for row in _vocabulary("places")(tables, _):
+        yield {
+            **row,
+            "enters": ENTERS[row["frame"]],
+            "clustered_by": tables.clustered_by[row["slug"]] or None,
+        }
+
+
+def _archives(tables: Tables, _: Texts) -> Rows:
+    posts = _by(tables.before_folding, lambda post: post.archive)
+    for row in _vocabulary("archives")(tables, _):
+        read = posts.get(row["slug"], [])
+        months = sorted(post.month for post in read if post.month)
+        yield {
+            **row,
+            "place": next((post.place for post in read if post.place), None),
+            "posts_read": len(read),
+            "signals": sum(post.verdict == "signal" for post in read),
+            "first_month": months[0] if months else None,
+            "last_month": months[-1] if months else None,
+        }
+
+
+def _communities(tables: Tables, _: Texts) -> Rows:
+    for community, posts in sorted(_by(tables.posts, lambda post: post.community).items()):
+        signals = sum(post.verdict == "signal" for post in posts)
+        yield {
+            "community": community,
+            "source": posts[0].source,
+            "posts_read": len(posts),
+            "signals": signals,
+        }
+
+
+def _signals(tables: Tables, texts: Texts) -> Rows:
+    for post in tables.posts:
+        if post.verdict == "signal":
+            title, excerpt = texts.get(post.url, (None, None))
+            yield {
+                **asdict(post),
+                "title": title,
+                "excerpt": excerpt,
+                "themes": json.dumps(post.themes),
+                "run": None if post.run is None else int(post.run),
+                "weight": round(post.weight, 6),
+            }
+
+
+def _signal_themes(tables: Tables, _: Texts) -> Rows:
+    for post in tables.posts:
+        if post.verdict == "signal":
+            for theme in post.themes:
+                yield {
+                    "signal": post.id,
+                    "theme": theme,
+                    "role": "primary" if theme == post.theme else "secondary",
+                }
+
+
+def _screened(tables: Tables, _: Texts) -> Rows:
+    for post in tables.posts:
+        if post.verdict != "signal":
+            yield {**asdict(post), "note": post.gist, "weight": round(post.weight, 6)}
+
+
+def _codings(tables: Tables, _: Texts) -> Rows:
+    urls = {post.id: post.url for post in tables.before_folding}
+    for coding in tables.codings:
+        yield {
+            **asdict(coding),
+            "post": coding.id,
+            "url": urls[coding.id],
+            "also": json.dumps(coding.also),
+            "phase": tables.vocabulary.phase_of(coding.theme),
+            "pain": None if coding.pain is None else int(coding.pain),
+            "run": None if coding.run is None else int(coding.run),
+        }
+
+
+_CELL = ("place", "archive", "frame", "corpus", "month", "theme", "ask", "seen", "sure", "cluster")
+
+
+def _cells(tables: Tables, _: Texts) -> Rows:
+    numbers: Counter[tuple[str, ...]] = Counter()
+    weights: dict[tuple[str, ...], float] = {}
+    for post in tables.posts:
+        if post.id in tables.counted:
+            key = tuple(getattr(post, name) or "" for name in _CELL)
+            numbers[key] += 1
+            weights[key] = weights.get(key, 0.0) + post.weight
+    for position, key in enumerate(sorted(numbers), 1):
+        named = {name: value or None for name, value in zip(_CELL, key, strict=True)}
+        phase = tables.vocabulary.phase_of(named["theme"])
+        yield {
+            "cell": position,
+            **named,
+            "phase": phase,
+            "number": numbers[key],
+            "weight": round(weights[key], 6),
+        }
+
+
+def _estimates(tables: Tables, _: Texts) -> Rows:
+    digits = {"variance": 12, "t_df": 3}
+    for row in tables.estimates:
+        yield {k: round(v, digits.get(k, 6)) if isinstance(v, float) else v for k, v in asdict(row).items()}
+
+
+def _flow(tables: Tables, _: Texts) -> Rows:
+    """How many posts each stage left, by archive ('search' for what was found by query) and source."""
+    kept = {post.id for post in tables.posts}
+    stages: tuple[tuple[str, Callable[[Post], bool]], ...] = (
+        ("read", lambda post: True),
+        ("signal", lambda post: post.verdict == "signal"),
+        ("distinct", lambda post: post.verdict == "signal" and post.id in kept),
+        ("themed", lambda post: post.theme is not None and post.id in kept),
+        ("counted", lambda post: post.id in tables.counted),
+    )
+    groups = _by(tables.before_folding, lambda post: (post.archive or "search", post.source, post.corpus))
+    for (archive, source, corpus), posts in sorted(groups.items()):
+        known = tables.vocabulary.archives.get(archive)
+        named = {"archive": archive, "source": source, "corpus": corpus}
+        if known:
+            yield {**named, "stage": "matched", "position": 1, "posts": known.matched}
+        for position, (stage, passes) in enumerate(stages, 2):
+            yield {**named, "stage": stage, "position": position, "posts": sum(map(passes, posts))}
+
+
+def _by(posts: Iterable[Post], key: Callable[[Post], Any]) -> dict[Any, list[Post]]:
+    groups: dict[Any, list[Post]] = {}
+    for post in posts:
+        if (name := key(post)) is not None:
+            groups.setdefault(name, []).append(post)
+    return groups
+
+
+ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
+    **{family: _vocabulary(family) for family in ("phases", "themes", "asks", "whys", "external")},
+    "sources": _sources,
+    "places": _places,
+    "archives": _archives,
+    "communities": _communities,
+    "signals": _signals,
+    "signal_themes": _signal_themes,
+    "screened": _screened,
+    "duplicates": lambda tables, _: map(asdict, tables.duplicates),
+    "codings": _codings,
+    "windows": lambda tables, _: map(asdict, tables.windows),
+    "cells": _cells,
+    "estimates": _estimates,
+    "student_t": lambda *_: ({"df": df, "t": t} for df, t in estimate.student_t().items()),
+    "flow": _flow,
+}
+"""What goes into each table of the schema. A row may hold more than the table's columns."""
+
+
+def write(tables: Tables, folder: Path, out: Path, store: Path | None, say: Callable[[str], None]) -> Built:
+    """Writes the database beside `out`, checks it, and renames it. A killed build leaves the old file as it was."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for stale in out.parent.glob(f".{out.name}.*.part*"):
+        if not _alive(stale):
+            stale.unlink()
+    beside = out.parent / f".{out.name}.{os.getpid()}.part"
+    try:
+        content_hash, n_signals = _write(tables, folder, beside, texts(store, tables.vocabulary) if store else {}, say)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(out)
+    finally:
+        for left in out.parent.glob(f"{beside.name}*"):
+            left.unlink()
+    return Built(out, content_hash, n_signals)
+
+
+def _alive(part: Path) -> bool:
+    try:
+        os.kill(int(part.name.split(".part")[0].rsplit(".", 1)[1]), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write(tables: Tables, folder: Path, path: Path, found: Texts, say: Callable[[str], None]) -> tuple[str, int]:
+    with closing(sqlite3.connect(path)) as connection:
+        db = Database(connection)
+        # The file is thrown away if anything fails, so it needs no journal of its own.
+        connection.execute("pragma journal_mode = off")
+        connection.execute("pragma synchronous = off")
+        for name, table in TABLES.items():
+            pk: Any = table.pk[0] if len(table.pk) == 1 else table.pk
+            keys = [(column, other, TABLES[other].pk[0]) for column, other in table.references.items()]
+            made = db.table(name).create(table.types(), pk=pk, foreign_keys=keys)
+            rows = ({column: row.get(column) for column in table.columns} for row in ROWS[name](tables, found))
+            made.insert_all(_as_text(name, rows), batch_size=2000)
+            for columns in table.indexes:
+                made.create_index(list(columns))
+        say("indexing for search")
+        db.table("signals").enable_fts(["title", "excerpt", "gist"], tokenize="porter", fts_version="FTS5")
+        db.table("signals").optimize()
+        content_hash = hash_content(connection)
+        n_signals = db.table("signals").count
+        site = tables.vocabulary.site
+        facts = {
+            "content_hash": content_hash,
+            "data_version": site.version,
+            "latest_month": max((window.last_month for window in tables.windows), default=""),
+            **{f"site_{name}": text for name, text in site.model_dump().items()},
+            **{f"input data/{name}": _sha256(folder / name) for name in sorted(tables.files)},
+            **{f"input data/{path.name}": _sha256(path) for path in sorted(folder.glob("*.yml"))},
+            **{f"package {name}": version(name) for name in ("numpy", "pydantic", "scipy", "sqlite-utils")},
+            "package sqlite": sqlite3.sqlite_version,
+        }
+        info = db.table("build_info").create({"key": str, "value": str}, pk="key")
+        info.insert_all({"key": key, "value": value} for key, value in sorted(facts.items()))
+        connection.execute("analyze")
+        connection.commit()
+        say("checking the file")
+        _check(connection)
+    return content_hash, n_signals
+
+
+def _as_text(name: str, rows: Iterable[dict[str, Any]]) -> Rows:
+    """Rows as SQLite can hold them: half a surrogate pair would end a build without a word of where it stood."""
+    for row in rows:
+        for column, value in row.items():
+            if isinstance(value, str) and not value.isascii():
+                try:
+                    value.encode("utf-8")
+                except UnicodeEncodeError:
+                    raise ValueError(f"{name}.{column} of {ascii(row)[:120]} is not text") from None
+        yield row
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """The smoke test between building and renaming."""
+    if (answer := connection.execute("pragma integrity_check").fetchone()[0]) != "ok":
+        raise RuntimeError(f"the new database is damaged: {answer}")
+    if broken := connection.execute("pragma foreign_key_check").fetchall():
+        raise RuntimeError(f"the new database refers to rows that are not there: {broken[:3]}")
+    indexed = connection.execute("select count(*) from signals_fts_docsize").fetchone()
+    if indexed != connection.execute("select count(*) from signals").fetchone():
+        raise RuntimeError("the search index does not hold every signal")
+
+
+def hash_content(connection: sqlite3.Connection) -> str:
+    """blake2b over all rows of all tables but build_info, in order of name and key; equal content, equal hash."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(TABLES):
+        table = TABLES[name]
+        columns = ", ".join(f"[{column}]" for column in table.columns)
+        key = ", ".join(f"[{column}]" for column in table.pk)
+        digest.update(f"{name}({columns})".encode())
+        for row in connection.execute(f"select {columns} from [{name}] order by {key}"):  # noqa: S608 - our own names
+            digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode())
+    return digest.hexdigest()
+
+
+def texts(store: Path, vocabulary: Vocabulary) -> Texts:
+    """Title and excerpt by url from the private store, where the source's policy allows them. Nothing else is read."""
+    allowed = [slug for slug, source in vocabulary.sources.items() if source.text != "link"]
+    marks = ", ".join("?" * len(allowed))
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        rows = connection.execute(f"select url, title, body from items where source in ({marks})", allowed)  # noqa: S608
+        return {url: (title or None, " ".join((body or "").split())[:EXCERPT] or None) for url, title, body in rows}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

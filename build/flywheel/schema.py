@@ -1,0 +1,116 @@
+"""The tables of signals.db, as data: columns, keys, references, indexes. `load` fills them, `metadata.yml` describes
+them, and a test holds the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_INTEGER = _names(
+    """author cell clusters df matched n n_coded n_machine n_numerator n_places n_replies number pain position posts
+    posts_read reading readings run score signals threads"""
+)
+_REAL = _names("confidence denominator figure high low numerator probability share similarity t t_df variance weight")
+
+
+@dataclass(frozen=True)
+class Table:
+    """`columns` in their order; `pk` one or more of them; `references` maps a column to the table it names."""
+
+    columns: tuple[str, ...]
+    pk: tuple[str, ...]
+    references: Mapping[str, str]
+    indexes: tuple[tuple[str, ...], ...]
+
+    def types(self) -> dict[str, type]:
+        """Each column's SQLite type; a name means the same in every table, so the name decides."""
+        return {name: int if name in _INTEGER else float if name in _REAL else str for name in self.columns}
+
+
+def _table(columns: str, pk: str, references: str = "", indexes: str = "") -> Table:
+    """`references` is a list of `column:table`; `indexes` a list of columns, several joined by `+`."""
+    return Table(
+        columns=_names(columns),
+        pk=_names(pk),
+        references=dict(pair.split(":") for pair in _names(references)),
+        indexes=tuple(tuple(index.split("+")) for index in _names(indexes)),
+    )
+
+
+_VOCABULARY = "source:sources place:places community:communities archive:archives"
+
+TABLES: Mapping[str, Table] = {
+    "phases": _table("slug title short description position", pk="slug"),
+    "themes": _table(
+        "slug phase title question includes excludes position",
+        pk="slug",
+        references="phase:phases",
+    ),
+    "asks": _table("slug title description position", pk="slug"),
+    "whys": _table("slug title description position", pk="slug"),
+    "sources": _table("slug title community_is text_policy terms position", pk="slug"),
+    "places": _table("slug title short frame enters description clustered_by position", pk="slug"),
+    "archives": _table(
+        """slug title source place matched posts_read signals first_month last_month holds obtained leaves_out
+        position""",
+        pk="slug",
+        references="source:sources place:places",
+    ),
+    "communities": _table("community source posts_read signals", pk="community", references="source:sources"),
+    "signals": _table(
+        """id gist theme phase ask place month tool model community url themes source kind state created date_of
+        thread run title excerpt labelled_by confidence sure seen frame archive weight corpus tracker author
+        n_replies score query coder readings cluster""",
+        pk="id",
+        references=f"{_VOCABULARY} theme:themes phase:phases ask:asks",
+        indexes="""ask community tool model month source kind state seen sure archive frame corpus thread
+        theme+month phase+place place+theme+month""",
+    ),
+    "signal_themes": _table(
+        "signal theme role probability",
+        pk="signal theme",
+        references="signal:signals theme:themes",
+        indexes="theme+role+signal",
+    ),
+    "screened": _table(
+        """id verdict why note place month community url source kind created date_of seen sure archive frame weight
+        corpus coder readings""",
+        pk="id",
+        references=f"{_VOCABULARY} why:whys",
+        indexes="verdict why place archive source community month",
+    ),
+    "duplicates": _table("drop keep method similarity", pk="drop keep"),
+    "codings": _table(
+        "post url reading coder pain theme also phase why ask run sure reason",
+        pk="post reading",
+        references="theme:themes phase:phases why:whys ask:asks",
+        indexes="reading coder theme",
+    ),
+    "windows": _table("window role title first_month last_month", pk="window"),
+    "cells": _table(
+        "cell place archive frame corpus month theme phase ask seen sure cluster number weight",
+        pk="cell",
+        references="place:places theme:themes phase:phases archive:archives",
+        indexes="place+phase",
+    ),
+    "estimates": _table(
+        """measure subject by value window variant method share low high n n_numerator numerator denominator threads
+        clusters n_places n_coded n_machine variance t_df frame first_month last_month enough""",
+        pk="measure subject by value window variant method",
+        references="window:windows",
+        indexes="by+value",
+    ),
+    "student_t": _table("df t", pk="df"),
+    "flow": _table(
+        "archive source corpus stage position posts",
+        pk="archive source corpus stage",
+        references="source:sources",
+    ),
+    "external": _table("slug figure unit says how who url position", pk="slug"),
+}
+"""Every table but `build_info`, in the order in which they are written: what is referred to comes first."""
