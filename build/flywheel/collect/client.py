@@ -98,9 +98,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -
     if status == 401 or (isinstance(data, dict) and data.get("error_name") in _AUTH_NAMES):
         return Outcome("auth", reason)
     if status in (301, 302, 303, 307, 308):
-        return Outcome(
-            "moved", head.get("location") or (data.get("url", "") if isinstance(data, dict) else "")
-        )
+        return Outcome("moved", head.get("location") or (data.get("url", "") if isinstance(data, dict) else ""))
     if status in _GONE:
         return Outcome("gone", reason)
     if status == 403:
@@ -163,9 +161,7 @@ def _limit(status: int, head: Mapping[str, str], data: Any, message: str, now: f
         return _Limit(told)
     if status == 503 and "retry-after" in head:
         return _Limit(told)
-    if status == 400 and (
-        body.get("error_name") == "throttle_violation" or body.get("error") == "rate_limit_error"
-    ):
+    if status == 400 and (body.get("error_name") == "throttle_violation" or body.get("error") == "rate_limit_error"):
         return _Limit(told)
     if isinstance(body.get("extras"), dict) and body.get("error_type") == "rate_limit":
         return _Limit(told)
@@ -428,9 +424,7 @@ class Client:
                     log.info("%s", where)
                     if waits >= WAITS:
                         left = self._lanes[lane].free_at - self.clock.monotonic()
-                        raise BudgetError(
-                            f"{where}; told to wait {waits} times in a row", self.clock.now() + left
-                        )
+                        raise BudgetError(f"{where}; told to wait {waits} times in a row", self.clock.now() + left)
                     raise _TryAgain
                 if outcome.after_ok is not None:
                     self.wait_told(lane, outcome.after_ok, "asked for by a good answer")

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,32 +14,62 @@ import click
 
 from flywheel.collect import hydrate as hydrating
 from flywheel.collect import tombstones
-from flywheel.collect.plan import PlanError, read_plan
-from flywheel.collect.record import Gone, iso
+from flywheel.collect.plan import read_plan
+from flywheel.collect.record import Gone, Why
 from flywheel.collect.report import as_text
 from flywheel.collect.runner import Options, Runner, RunReport
-from flywheel.collect.store import Store, StoreError, author_key
+from flywheel.collect.store import KEY_FILE, Store, StoreError, author_key
+from flywheel.faults import FaultsError
 from flywheel.signal import canonical_url, signal_id
 
 EXIT_CONFIGURATION = 3
 """A source refused our credentials, or said that we asked wrongly."""
 
-store_option = click.option(
-    "--store", "store_path", type=click.Path(dir_okay=False, path_type=Path), default=Path("store.db"),
-    show_default=True, help="The private raw store.",
-)  # fmt: skip
+
+def _file(*names: str, help: str, default: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    return click.option(*names, type=click.Path(dir_okay=False, path_type=Path), help=f"{help} Default: {default}.")
+
+
+store_option = _file("--store", "store_path", help="The private raw store.", default="store.db of the project")
+plan_option = _file("--plan", "plan_path", help="What is asked of each source.", default="collect.yml of the data")
+report_option = _file("--report", "report_path", help="Writes the report as JSON.", default="none")
 data_option = click.option(
-    "--data", "data_path", type=click.Path(file_okay=False, path_type=Path), default=Path("data"),
-    show_default=True, help="Where tombstones.jsonl and the coded posts are.",
-)  # fmt: skip
-plan_option = click.option(
-    "--plan", "plan_path", type=click.Path(dir_okay=False, path_type=Path), default=Path("data/collect.yml"),
-    show_default=True, help="What is asked of each source.",
-)  # fmt: skip
+    "--data",
+    "data_path",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of public data. Default: data/ of the project.",
+)
 source_option = click.option("--source", "only", multiple=True, help="Only this source; may be given again.")
 budget_option = click.option(
     "--budget", type=click.IntRange(min=1), help="Requests a source may spend, in place of the plan's number."
 )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything is: what the options say, else its place in the project."""
+
+    store: Path
+    data: Path
+    plan: Path
+    key: Path
+
+    @classmethod
+    def of(cls, store: Path | None, data: Path | None, plan: Path | None = None) -> "Places":
+        context = click.get_current_context()
+        root = context.obj if isinstance(context.obj, Path) else Path.cwd()
+        data = data or root / "data"
+        return cls(store or root / "store.db", data, plan or data / "collect.yml", root / KEY_FILE)
+
+    @property
+    def tombstones(self) -> Path:
+        return self.data / "tombstones.jsonl"
+
+    def open(self) -> Store:
+        """The store, with every tombstone of the data applied to it."""
+        store = Store(self.store, author_key(file=self.key))
+        store.bury(tombstones.read(self.tombstones), _today())
+        return store
 
 
 @contextmanager
@@ -46,7 +77,7 @@ def one_clear_error() -> Iterator[None]:
     """What is wrong with the input becomes one message and exit code 1."""
     try:
         yield
-    except (PlanError, StoreError, tombstones.TombstoneError) as error:
+    except (FaultsError, StoreError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -80,18 +111,10 @@ def _bars() -> Callable[[str, int, int], None]:
     return progress
 
 
-def _open(store_path: Path, data_path: Path) -> Store:
-    store = Store(store_path, author_key())
-    store.bury(tombstones.read(data_path / "tombstones.jsonl"), _today())
-    return store
-
-
-def _finish(report: RunReport, data_path: Path, report_path: Path | None) -> None:
-    tombstones.append(data_path / "tombstones.jsonl", report.erased, "gone at the source", _today())
+def _finish(report: RunReport, places: Places, report_path: Path | None) -> None:
+    tombstones.append(places.tombstones, report.erased, _today()[:7])
     if report_path:
-        report_path.write_text(
-            json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        report_path.write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     click.echo(as_text(report))
     if any(source.failed for source in report.sources):
         raise SystemExit(EXIT_CONFIGURATION)
@@ -106,27 +129,34 @@ def _finish(report: RunReport, data_path: Path, report_path: Path | None) -> Non
 @budget_option
 @click.option("--dry-run", is_flag=True, help="Say what would be asked; ask nothing, write nothing.")
 @click.option("--no-recheck", is_flag=True, help="Do not look up again what earlier runs found.")
-@click.option(
-    "--report", "report_path", type=click.Path(dir_okay=False, path_type=Path), help="Report as JSON."
-)
+@report_option
 @click.option("--verbose", is_flag=True, help="Say why each wait and each second try happens.")
 def collect(
-    plan_path: Path, store_path: Path, data_path: Path, only: tuple[str, ...], since: date | None,
-    budget: int | None, dry_run: bool, no_recheck: bool, report_path: Path | None, verbose: bool,
-) -> None:  # fmt: skip
+    plan_path: Path | None,
+    store_path: Path | None,
+    data_path: Path | None,
+    only: tuple[str, ...],
+    since: date | None,
+    budget: int | None,
+    dry_run: bool,
+    no_recheck: bool,
+    report_path: Path | None,
+    verbose: bool,
+) -> None:
     """Keeps the private raw store current from the sources of the plan."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+    places = Places.of(store_path, data_path, plan_path)
     with one_clear_error():
-        plan = read_plan(plan_path)
+        plan = read_plan(places.plan)
         if unknown := set(only) - set(plan.sources):
-            raise PlanError(f"--source {', '.join(sorted(unknown))}: not in {plan_path}")
+            raise click.BadParameter(f"{', '.join(sorted(unknown))}: not in {places.plan}", param_hint="--source")
         options = Options(only, since, budget, not no_recheck)
         if dry_run:
-            click.echo("\n".join(Runner.preview(plan, store_path, options)))
+            click.echo("\n".join(Runner.preview(plan, places.store, options)))
             return
-        with _open(store_path, data_path) as store:
+        with places.open() as store:
             report = Runner(store, plan, progress=_bars()).run(options)
-        _finish(report, data_path, report_path)
+        _finish(report, places, report_path)
 
 
 @click.command()
@@ -135,51 +165,45 @@ def collect(
 @data_option
 @source_option
 @budget_option
-@click.option(
-    "--from", "archive", type=click.Path(exists=True, path_type=Path), help="Take it from an archive."
-)
-@click.option(
-    "--report", "report_path", type=click.Path(dir_okay=False, path_type=Path), help="Report as JSON."
-)
+@report_option
 def hydrate(
-    plan_path: Path, store_path: Path, data_path: Path, only: tuple[str, ...], budget: int | None,
-    archive: Path | None, report_path: Path | None,
-) -> None:  # fmt: skip
+    plan_path: Path | None,
+    store_path: Path | None,
+    data_path: Path | None,
+    only: tuple[str, ...],
+    budget: int | None,
+    report_path: Path | None,
+) -> None:
     """Fetches the text of the coded posts, whose urls are in data/."""
+    places = Places.of(store_path, data_path, plan_path)
     with one_clear_error():
-        plan = read_plan(plan_path)
-        urls = list(dict.fromkeys(hydrating.urls_in(data_path)))
-        with _open(store_path, data_path) as store:
+        plan = read_plan(places.plan)
+        urls = list(dict.fromkeys(hydrating.urls_in(places.data)))
+        with places.open() as store:
             report = hydrating.hydrate(Runner(store, plan), urls, only, budget)
-        _finish(report, data_path, report_path)
+        _finish(report, places, report_path)
 
 
 @click.command()
 @click.argument("urls", nargs=-1, required=True, metavar="URL…")
 @store_option
 @data_option
-def forget(urls: tuple[str, ...], store_path: Path, data_path: Path) -> None:
+def forget(urls: tuple[str, ...], store_path: Path | None, data_path: Path | None) -> None:
     """Erases posts for good: from the store, and by a tombstone from every later build."""
+    places = Places.of(store_path, data_path)
     with one_clear_error():
         try:
             wanted = [canonical_url(url) for url in urls]
         except ValueError as error:
             raise click.ClickException(f"not the address of a post: {error}") from None
         # The tombstone first: should the rest fail, the next run applies it.
-        added = tombstones.append(
-            data_path / "tombstones.jsonl",
-            [signal_id(url) for url in wanted],
-            "forgotten on request",
-            _today(),
-        )
+        ids: dict[str, Why] = {signal_id(url): "request" for url in wanted}
+        added = tombstones.append(places.tombstones, ids, _today()[:7])
         held = 0
-        if store_path.exists():
-            with Store(store_path, author_key()) as store:
-                held = len(wanted) - len(store.missing(wanted))
-                store.erase(
-                    [Gone("forgotten", url=url) for url in wanted], iso(datetime.now(UTC).timestamp())[:10]
-                )
-        click.echo(f"{len(added)} new tombstones, {held} posts erased from {store_path}")
+        if places.store.exists():
+            with Store(places.store, author_key(file=places.key)) as store:
+                held = store.erase([Gone("request", url=url) for url in wanted], _today())
+        click.echo(f"{len(added)} new tombstones, {held} posts erased from {places.store}")
 
 
 COMMANDS: list[click.Command] = [collect, hydrate, forget]

@@ -28,9 +28,7 @@ def urls_in(data: Path) -> Iterator[str]:
                         continue
 
 
-def hydrate(
-    runner: Runner, urls: Iterable[str], only: tuple[str, ...] = (), budget: int | None = None
-) -> RunReport:
+def hydrate(runner: Runner, urls: Iterable[str], only: tuple[str, ...] = (), budget: int | None = None) -> RunReport:
     """Looks up every url that a source of the plan can read and the store does not hold yet."""
     now = runner.clock.now()
     report = RunReport(iso(now))
@@ -50,7 +48,7 @@ def hydrate(
             for page in source.look_up(client, entry, wanted):
                 counts, erased = runner.store.write_page(page, Found(name, "hydrate"), iso(now)[:10], name)
                 one.counts.add(counts)
-                report.erased += erased
+                report.erased |= erased
         except BudgetError as stop:
             one.skipped, one.resume_after = f"stopped: {stop}", iso(stop.resume_after)
         except (UnavailableError, CallerError, NotThereError) as error:

@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -16,10 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from flywheel.collect import sources as source_package
 from flywheel.collect.client import Budget
 from flywheel.collect.source import Source
-
-
-class PlanError(Exception):
-    """The plan cannot be used; the text names file, line and key."""
+from flywheel.faults import Fault, FaultsError
 
 
 def _base_url(value: str) -> str:
@@ -50,9 +47,7 @@ class SourcePlan(Strict):
     since: date | None = None  # where the first run begins, if not at the plan's `since`
     requests: Annotated[int, Field(ge=1)] = 1000  # budget of one run
     wait: Annotated[float, Field(ge=0)] = 900.0  # seconds of told waits in one run
-    pace: Annotated[float, Field(ge=0)] | None = (
-        None  # seconds between requests to a host, if not the collector's
-    )
+    pace: Annotated[float, Field(ge=0)] | None = None  # seconds between requests to a host, if not the collector's
     overlap_hours: Annotated[int, Field(ge=0)] = 48
     timeout: Annotated[float, Field(gt=0)] = 30.0  # seconds between two bytes of an answer
 
@@ -87,40 +82,42 @@ def source_named(name: str) -> Source[Any]:
 
 
 def read_plan(path: Path) -> Plan:
-    """Reads a plan. Raises PlanError with file, line and key."""
+    """Reads a plan. Raises FaultsError; each fault names file, line and key."""
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         raw = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path}: cannot be read: {error}") from None
+        raise FaultsError([Fault(str(path), None, None, f"cannot be read: {error}")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise PlanError(
-            f"{path}:{mark.line + 1 if mark else 1}: not YAML: {getattr(error, 'problem', error)}"
-        ) from None
+        problem = str(getattr(error, "problem", error))
+        raise FaultsError([Fault(str(path), mark.line + 1 if mark else None, None, f"not YAML: {problem}")]) from None
     try:
         frame = _Frame.model_validate(raw)
     except ValidationError as error:
-        raise PlanError(_explain(path, node, (), error)) from None
-    known, entries = source_names(), {}
+        raise FaultsError(_faults(path, node, (), error)) from None
+    known, entries = source_names(), dict[str, SourcePlan]()
+    faults: list[Fault] = []
     for name, entry in frame.sources.items():
         if name not in known:
-            where = f"{path}:{_line(node, ('sources', name))}: sources.{name}"
-            raise PlanError(f"{where}: no such collector (there are {', '.join(known)})")
+            message = f"no such collector (there are {', '.join(known)})"
+            faults.append(Fault(str(path), _line(node, ("sources", name)), f"sources.{name}", message))
+            continue
         try:
             entries[name] = source_named(name).settings.model_validate(entry)
         except ValidationError as error:
-            raise PlanError(_explain(path, node, ("sources", name), error)) from None
+            faults += _faults(path, node, ("sources", name), error)
+    if faults:
+        raise FaultsError(faults)
     return Plan.model_construct(since=frame.since, contact=frame.contact, sources=entries)
 
 
-def _explain(path: Path, node: yaml.Node | None, above: tuple[str | int, ...], error: ValidationError) -> str:
-    lines = []
-    for one in error.errors(include_url=False, include_input=False):
-        loc = (*above, *one["loc"])
-        lines.append(f"{path}:{_line(node, loc)}: {'.'.join(map(str, loc)) or 'the file'}: {one['msg']}")
-    return "\n".join(lines)
+def _faults(path: Path, node: yaml.Node | None, above: tuple[str | int, ...], error: ValidationError) -> list[Fault]:
+    return [
+        Fault.of(str(path), _line(node, (*above, *one["loc"])), cast(dict[str, Any], one), ".".join(map(str, above)))
+        for one in error.errors(include_url=False)
+    ]
 
 
 def _line(node: yaml.Node | None, loc: tuple[str | int, ...]) -> int:

@@ -20,6 +20,10 @@ KINDS: frozenset[str] = frozenset(("issue", "pull_request", "discussion", "quest
 #   gone        what was asked (a repository, a forum) is no longer there
 Verdict = Literal["complete", "split", "capped", "incomplete", "error", "gone"]
 
+# Why a post is no longer to be had: deleted by its author or simply not there, removed or hidden by others, on
+# request, moved to another address. The words of data/tombstones.jsonl.
+Why = Literal["deleted", "removed", "request", "moved"]
+
 _LARGEST = 2**53
 
 
@@ -28,9 +32,7 @@ class Record:
     """One post as its source shows it. Texts may still hold secrets and `author` is the plain name: both are
     seen to by the store, which scrubs the one and keeps only a keyed hash of the other."""
 
-    source: (
-        str  # the codebook's name: github, hackernews, stackoverflow, reddit, hf_hub, hf_forum, discourse …
-    )
+    source: str  # the codebook's name: github, hackernews, stackoverflow, reddit, hf_hub, hf_forum, discourse …
     native_id: str  # permanent at the source, unique within it: a number or node id, never a path or a title
     url: str  # link; made canonical here
     kind: Kind
@@ -45,9 +47,7 @@ class Record:
     author: str | None = field(default=None, repr=False)
     state: str | None = None  # open, closed, merged, locked …, as the source calls it
     license: str | None = None  # the licence of the text, where the source states one
-    attribution: str | None = (
-        None  # what that licence asks to be shown (Stack Exchange: name and profile link)
-    )
+    attribution: str | None = None  # what that licence asks to be shown (Stack Exchange: name and profile link)
     ref: str | None = None  # what the source needs to find the post again, where its url does not do
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class Record:
 class Gone:
     """A post the source has deleted, removed or hidden. Either `native_id` or `url` must name it."""
 
-    why: str  # deleted, removed, hidden, missing, forgotten
+    why: Why
     native_id: str | None = None
     url: str | None = None
     source: str | None = None

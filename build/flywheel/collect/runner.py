@@ -30,7 +30,7 @@ from flywheel.collect.client import (
     UnavailableError,
 )
 from flywheel.collect.plan import Plan, SourcePlan, source_named
-from flywheel.collect.record import Page, Verdict, Wanted, Window, iso
+from flywheel.collect.record import Page, Verdict, Wanted, Why, Window, iso
 from flywheel.collect.source import Query, Source
 from flywheel.collect.store import Counts, Found, Store
 
@@ -91,7 +91,7 @@ class SourceReport:
 class RunReport:
     started: str
     sources: list[SourceReport] = field(default_factory=list)
-    erased: list[str] = field(default_factory=list)  # public ids
+    erased: dict[str, Why] = field(default_factory=dict)  # public id → why
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -134,9 +134,7 @@ class Runner:
         try:
             for name, entry in self.plan.sources.items():
                 if not options.only or name in options.only:
-                    report.sources.append(
-                        _SourceRun(self, source_named(name), entry, options, now).run(report.erased)
-                    )
+                    report.sources.append(_SourceRun(self, source_named(name), entry, options, now).run(report.erased))
         finally:
             log.removeFilter(redacting)
         if any(s.news for s in report.sources) or report.erased:
@@ -171,9 +169,7 @@ class Runner:
         """The client of one source, with the waits that earlier runs were told."""
         budget = entry.budget()
         budget.requests = requests or budget.requests
-        agent = (
-            f"python:tinker-flywheel:{version('tinker-flywheel')} ({self.plan.contact or 'no contact given'})"
-        )
+        agent = f"python:tinker-flywheel:{version('tinker-flywheel')} ({self.plan.contact or 'no contact given'})"
         client = Client(
             headers={"User-Agent": agent, **source.headers(entry, self.environ)},
             pace=source.pace if entry.pace is None else entry.pace,
@@ -181,9 +177,7 @@ class Runner:
             clock=self.clock,
             jitter=self.jitter,
             timeout=(min(5.0, entry.timeout), entry.timeout),
-            told=lambda lane, until, why: self.store.save_resume(
-                source.name, lane, until, self.clock.now(), why
-            ),
+            told=lambda lane, until, why: self.store.save_resume(source.name, lane, until, self.clock.now(), why),
         )
         for lane, left, why in self.store.resumes(source.name, self.clock.now()):
             client.resume(lane, left, why)
@@ -193,18 +187,16 @@ class Runner:
 class _SourceRun:
     """One source in one run."""
 
-    def __init__(
-        self, runner: Runner, source: Source[Any], entry: SourcePlan, options: Options, now: float
-    ) -> None:
+    def __init__(self, runner: Runner, source: Source[Any], entry: SourcePlan, options: Options, now: float) -> None:
         self.runner, self.store, self.clock = runner, runner.store, runner.clock
         self.source, self.entry, self.options, self.now = source, entry, options, now
         self.day = iso(now)[:10]
         self.report = SourceReport(source.name)
         self.seen: set[str] = set()  # native ids met in this run: no need to look them up again
-        self.erased: list[str] = []
+        self.erased: dict[str, Why] = {}
         self.done = self.known = 0
 
-    def run(self, erased: list[str]) -> SourceReport:
+    def run(self, erased: dict[str, Why]) -> SourceReport:
         report = self.report
         self.erased = erased
         if not self.entry.enabled:
@@ -275,17 +267,13 @@ class _SourceRun:
         verdict: Verdict = "incomplete"
         reason = "the source ended without a last page"
         try:
-            for n, page in enumerate(
-                self.source.pages(client, self.entry, query, window, piece.cursor), start=1
-            ):
+            for n, page in enumerate(self.source.pages(client, self.entry, query, window, piece.cursor), start=1):
                 page = self._checked(page, piece, client)
                 ids = {r.native_id for r in page.records}
                 repeats = repeats + 1 if ids and ids <= met else 0
                 met |= ids
                 if page.cursor is not None and (repeats >= REPEATS or n >= MOST_PAGES):
-                    page = _ended(
-                        page, "incomplete", "the source repeats itself" if repeats else "no end of pages"
-                    )
+                    page = _ended(page, "incomplete", "the source repeats itself" if repeats else "no end of pages")
                 self._write(page, found, window if piece.kept else None)
                 got += page.n_items
                 if page.cursor is None:
@@ -309,9 +297,7 @@ class _SourceRun:
         if page.cursor is not None:
             return page
         if page.verdict == "complete" and client.server_now and piece.window.until > client.server_now + LAG:
-            return _ended(
-                page, "incomplete", f"our clock is ahead of the source's ({iso(client.server_now)})"
-            )
+            return _ended(page, "incomplete", f"our clock is ahead of the source's ({iso(client.server_now)})")
         if page.verdict != "split":
             return page
         piece.total = page.total
@@ -323,9 +309,7 @@ class _SourceRun:
             and piece.parent.total
             and piece.parent.total_of_halves(page.total) > 1.5 * piece.parent.total
         ):
-            return _ended(
-                page, "incomplete", f"the source's total ({page.total}) does not shrink with the window"
-            )
+            return _ended(page, "incomplete", f"the source's total ({page.total}) does not shrink with the window")
         return page
 
     def _close(self, query: Query, piece: "_Piece", verdict: Verdict, reason: str) -> None:
@@ -335,7 +319,7 @@ class _SourceRun:
     def _write(self, page: Page, found: Found, window: Window | None = None) -> None:
         counts, erased = self.store.write_page(page, found, self.day, self.source.name, window)
         self.report.counts.add(counts)
-        self.erased += erased
+        self.erased |= erased
         self.seen |= {r.native_id for r in page.records}
 
     # --- deletions ----------
@@ -345,18 +329,12 @@ class _SourceRun:
         erased."""
         young_from = iso(self.now - YOUNG.total_seconds())[:10]
         share = int(self.now // (7 * 86400)) % 8
-        due = [
-            w
-            for w in self.store.due(self.source.name, self.day, young_from, share)
-            if w.native_id not in self.seen
-        ]
+        due = [w for w in self.store.due(self.source.name, self.day, young_from, share) if w.native_id not in self.seen]
         found = Found(self.source.name)
         try:
             for page in self.source.look_up(client, self.entry, due):
                 self._write(page, found)
-                self.store.checked(
-                    self.source.name, [w.native_id for w in page.alive if w.native_id], self.day
-                )
+                self.store.checked(self.source.name, [w.native_id for w in page.alive if w.native_id], self.day)
                 self.report.rechecked += page.n_items + len(page.alive)
         except (UnavailableError, CallerError, NotThereError) as error:
             self.report.skipped = f"re-check stopped: {error}"

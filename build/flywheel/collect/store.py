@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flywheel.clean import scrub, tidy
-from flywheel.collect.record import Broken, Gone, Page, Record, Verdict, Wanted, Window
+from flywheel.collect.record import Broken, Gone, Page, Record, Verdict, Wanted, Why, Window
 from flywheel.signal import canonical_url, signal_id
 
 SCHEMA_VERSION = 1
@@ -108,9 +108,7 @@ class Store:
     after it; the fault tests kill the process there. `author_key` turns names into hashes and is never stored
     here."""
 
-    def __init__(
-        self, path: Path, author_key: bytes, at_commit: Callable[[str], None] = lambda point: None
-    ) -> None:
+    def __init__(self, path: Path, author_key: bytes, at_commit: Callable[[str], None] = lambda point: None) -> None:
         self.path = path
         self._key = author_key
         self._at_commit = at_commit
@@ -177,19 +175,19 @@ class Store:
 
     def write_page(
         self, page: Page, found: Found, day: str, source: str = "", window: Window | None = None
-    ) -> tuple[Counts, list[str]]:
+    ) -> tuple[Counts, dict[str, Why]]:
         """Stores a page, and with `window` the cursor it leads to, in one transaction. Returns what came of
         it, and the public ids (`signal_id`) of what was erased. `source` names the collector in windows and
         quarantine."""
         counts = Counts(got=page.n_items, unused=page.unused)
-        erased: list[str] = []
+        erased: dict[str, Why] = {}
         with self._transaction("page"):
             for record in page.records:
                 setattr(counts, name := self._put(record, found, day), getattr(counts, name) + 1)
             for gone in page.gone:
                 ids = self._erase(gone, day)
                 counts.gone += 1
-                erased += ids
+                erased |= dict.fromkeys(ids, gone.why)
             for item in page.broken:
                 counts.quarantined += 1
                 self._quarantine(source, item, day)
@@ -286,31 +284,30 @@ class Store:
             self.db.execute("DELETE FROM quarantine WHERE instr(raw, ?)", (url,))
         return sorted(ids) if rows or url else []
 
-    def erase(self, gone: Iterable[Gone], day: str) -> list[str]:
-        """Erases posts and remembers that they were erased. Returns their public ids."""
-        erased: list[str] = []
+    def erase(self, gone: Iterable[Gone], day: str) -> int:
+        """Erases posts and remembers that they were erased. Returns how many were held."""
+        before = self.db.execute("SELECT count(*) FROM items").fetchone()[0]
         with self._transaction("erase"):
             for one in gone:
-                erased += self._erase(one, day)
+                self._erase(one, day)
         self.wipe()
-        return erased
+        return int(before - self.db.execute("SELECT count(*) FROM items").fetchone()[0])
 
-    def bury(self, ids: Iterable[str], day: str) -> int:
-        """Applies tombstones by public id (data/tombstones.jsonl); returns how many posts had to go."""
-        wanted = set(ids) - {
+    def bury(self, tombstones: Mapping[str, Why], day: str) -> int:
+        """Applies tombstones (public id → why, data/tombstones.jsonl); returns how many posts had to go."""
+        wanted = set(tombstones) - {
             row["id"] for row in self.db.execute("SELECT id FROM tombstones WHERE id IS NOT NULL")
         }
         if not wanted:
             return 0
-        urls = [
-            row["url"] for row in self.db.execute("SELECT url FROM items") if signal_id(row["url"]) in wanted
-        ]
+        urls = [row["url"] for row in self.db.execute("SELECT url FROM items") if signal_id(row["url"]) in wanted]
         with self._transaction("bury"):
             for url in urls:
-                self._erase(Gone("tombstoned", url=url), day)
+                self._erase(Gone(tombstones[signal_id(url)], url=url), day)
             for public_id in sorted(wanted):
                 self.db.execute(
-                    "INSERT OR IGNORE INTO tombstones VALUES ('', ?1, ?1, ?2, 'tombstoned')", (public_id, day)
+                    "INSERT OR IGNORE INTO tombstones VALUES ('', ?1, ?1, ?2, ?3)",
+                    (public_id, day, tombstones[public_id]),
                 )
         if urls:
             self.wipe()
@@ -347,8 +344,7 @@ class Store:
         if verdict == "split":
             for half in window.halves():
                 self.db.execute(
-                    "INSERT OR IGNORE INTO windows (source, query, since, until, verdict) "
-                    "VALUES (?, ?, ?, ?, 'open')",
+                    "INSERT OR IGNORE INTO windows (source, query, since, until, verdict) VALUES (?, ?, ?, ?, 'open')",
                     (source, query, *half),
                 )
         if verdict == "complete":
@@ -426,8 +422,7 @@ class Store:
             return
         with self._transaction("checked"):
             self.db.executemany(
-                "UPDATE items SET last_checked = ? "
-                "WHERE collector = ? AND native_id = ? AND last_checked < ?",
+                "UPDATE items SET last_checked = ? WHERE collector = ? AND native_id = ? AND last_checked < ?",
                 [(day, collector, native_id, day) for native_id in native_ids],
             )
 
@@ -445,24 +440,17 @@ class Store:
         """(lane, seconds left, why) of the waits told to earlier runs. Where the clock has jumped back since,
         the wait is as long as it was told, not longer."""
         rows = self.db.execute("SELECT * FROM resume WHERE source = ? ORDER BY lane", (source,)).fetchall()
-        lefts = [
-            (r["lane"], min(r["resume_after"] - now, r["resume_after"] - r["saved_at"]), r["why"])
-            for r in rows
-        ]
+        lefts = [(r["lane"], min(r["resume_after"] - now, r["resume_after"] - r["saved_at"]), r["why"]) for r in rows]
         return [(lane, left, why) for lane, left, why in lefts if left > 0]
 
     def clear_resumes(self, source: str, now: float) -> None:
-        if self.db.execute(
-            "SELECT 1 FROM resume WHERE source = ? AND resume_after <= ?", (source, now)
-        ).fetchone():
+        if self.db.execute("SELECT 1 FROM resume WHERE source = ? AND resume_after <= ?", (source, now)).fetchone():
             with self._transaction("resume"):
                 self.db.execute("DELETE FROM resume WHERE source = ? AND resume_after <= ?", (source, now))
 
     def save_run(self, day: str, report: Mapping[str, Any]) -> None:
         with self._transaction("run"):
-            self.db.execute(
-                "INSERT INTO runs (day, report) VALUES (?, ?)", (day, json.dumps(report, sort_keys=True))
-            )
+            self.db.execute("INSERT INTO runs (day, report) VALUES (?, ?)", (day, json.dumps(report, sort_keys=True)))
 
 
 def content_hash(title: str | None, body: str | None) -> str:

@@ -5,30 +5,29 @@ title of a post that is no more."""
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
+from flywheel.collect.record import Why
+from flywheel.faults import Fault, FaultsError
 
-class TombstoneError(Exception):
-    """A line that is no tombstone; the text names file and line."""
 
-
-def read(path: Path) -> dict[str, str]:
+def read(path: Path) -> dict[str, Why]:
     """Public id → why, of every line. An absent file is an empty one."""
-    found: dict[str, str] = {}
+    found: dict[str, Why] = {}
     if not path.exists():
         return found
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.strip():
             try:
                 row = json.loads(line)
-                found[str(row["id"])] = str(row.get("why", ""))
+                found[str(row["id"])] = row["reason"]
             except (ValueError, TypeError, KeyError, AttributeError):
-                raise TombstoneError(f'{path}:{number}: a tombstone is {{"id": …, "why": …}}') from None
+                raise FaultsError([Fault(str(path), number, None, 'not a tombstone: {"id": …, "reason": …}')]) from None
     return found
 
 
-def append(path: Path, ids: Iterable[str], why: str, day: str) -> list[str]:
+def append(path: Path, ids: Mapping[str, Why], month: str) -> list[str]:
     """Adds ids that are not there yet, in order; the file is written beside and renamed. Returns those
     added."""
     known = read(path)
@@ -36,7 +35,7 @@ def append(path: Path, ids: Iterable[str], why: str, day: str) -> list[str]:
     if added:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         text += "" if not text or text.endswith("\n") else "\n"
-        text += "".join(json.dumps({"id": one, "day": day, "why": why}) + "\n" for one in added)
+        text += "".join(json.dumps({"id": one, "month": month, "reason": ids[one]}) + "\n" for one in added)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_text(text, encoding="utf-8")

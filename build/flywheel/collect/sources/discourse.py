@@ -67,8 +67,8 @@ def from_post(post: Post, forum: Forum, title: str | None = None) -> Record | Go
     """A post of a topic; None for moderator actions, small actions and whispers."""
     native_id = f"{forum.host}:{post.id}"
     if post.deleted_at or post.user_deleted or post.hidden:
-        why = "hidden" if post.hidden and not post.user_deleted else "deleted"
-        return Gone(why, native_id, source=forum.source)
+        removed = post.hidden and not post.user_deleted
+        return Gone("removed" if removed else "deleted", native_id, source=forum.source)
     if post.post_type != 1:
         return None
     topic = f"{forum.address}/t/{post.topic_slug or '-'}/{post.topic_id}"
@@ -107,9 +107,7 @@ class Discourse(Source[Settings]):
     def queries(self, plan: Settings, environ: Mapping[str, str]) -> Sequence[Query]:
         return [Query(f"posts:{forum.host}:{forum.match}", forum) for forum in plan.forums]
 
-    def pages(
-        self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None
-    ) -> Iterator[Page]:
+    def pages(self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None) -> Iterator[Page]:
         forum = query.asked
         assert isinstance(forum, Forum)  # noqa: S101 - queries() makes no other
         wanted = re.compile(forum.match, re.IGNORECASE)
@@ -122,9 +120,7 @@ class Discourse(Source[Settings]):
                 yield Page(verdict="incomplete", reason="an answer without latest_posts")
                 return
             crossing = cross(posts, Post, lambda p: from_post(p, forum))
-            titles = {
-                p["id"]: str(p.get("topic_title", "")) for p in posts if isinstance(p, dict) and "id" in p
-            }
+            titles = {p["id"]: str(p.get("topic_title", "")) for p in posts if isinstance(p, dict) and "id" in p}
             kept = [r for r in crossing.records if wanted.search(f"{_title(r, titles)}\n{r.body or ''}")]
             # The walk is by id; a post's time says only whether the walk has come far enough.
             ids = [i for i in titles if isinstance(i, int)]
@@ -141,11 +137,7 @@ class Discourse(Source[Settings]):
                 yield crossing.page()
                 return
             if empty >= EMPTY or repeats > 1:
-                reason = (
-                    "the forum repeats itself"
-                    if repeats
-                    else f"{EMPTY * SPAN} ids without a post that we may see"
-                )
+                reason = "the forum repeats itself" if repeats else f"{EMPTY * SPAN} ids without a post that we may see"
                 yield crossing.page(verdict="incomplete", reason=reason)
                 return
             before = lowest if before is None or lowest < before else before - SPAN
@@ -184,10 +176,10 @@ class Discourse(Source[Settings]):
                 posts |= self._posts(client, forum, topic, missing)
         except (NotThereError, AuthError):
             # 403 for one topic: it was made private, and is no longer public.
-            return Page(gone=[Gone("missing", w.native_id, w.url, forum.source) for w in ones])
+            return Page(gone=[Gone("deleted", w.native_id, w.url, forum.source) for w in ones])
         crossing = cross([posts[i] for i in by_id if i in posts], Post, lambda p: from_post(p, forum))
         crossing.gone += [
-            Gone("missing", by_id[i].native_id, by_id[i].url, forum.source) for i in by_id if i not in posts
+            Gone("deleted", by_id[i].native_id, by_id[i].url, forum.source) for i in by_id if i not in posts
         ]
         return crossing.page()
 
@@ -204,7 +196,7 @@ class Discourse(Source[Settings]):
             if post is None:
                 post = client.get(forum.base_url, f"/posts/by_number/{topic}/{number}.json").data
         except (NotThereError, AuthError):
-            return Page(gone=[Gone("missing", None, one.url, forum.source)])
+            return Page(gone=[Gone("deleted", None, one.url, forum.source)])
         return cross([_told_topic(post, data)], Post, lambda p: from_post(p, forum)).page()
 
 
@@ -228,9 +220,7 @@ def _told_topic(post: Any, topic: Any) -> Any:
 
 def _path(forum: Forum, url: str) -> re.Match[str] | None:
     parts = urlsplit(url)
-    return (
-        re.fullmatch(r"/t/(?:[^/]+/)?(\d+)(?:/(\d+))?/?", parts.path) if parts.netloc == forum.host else None
-    )
+    return re.fullmatch(r"/t/(?:[^/]+/)?(\d+)(?:/(\d+))?/?", parts.path) if parts.netloc == forum.host else None
 
 
 def _topic(forum: Forum, url: str) -> int | None:

@@ -105,9 +105,7 @@ class Discussion(Item):
     upvotes: Annotated[int | None, Field(alias="upvoteCount")] = None
 
 
-_ADDRESS = re.compile(
-    r"https://github\.com/([\w.-]+/[\w.-]+)/(issues|pull|discussions)/(\d+)(?:#issuecomment-(\d+))?"
-)
+_ADDRESS = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)/(issues|pull|discussions)/(\d+)(?:#issuecomment-(\d+))?")
 
 
 def _is_bot(user: User | None) -> bool:
@@ -226,9 +224,7 @@ class GitHub(Source[Settings]):
         asked += [Query(f"search:is:{s.type}:{s.q}", s, "search") for s in plan.searches]
         return asked
 
-    def pages(
-        self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None
-    ) -> Iterator[Page]:
+    def pages(self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None) -> Iterator[Page]:
         asked = query.asked
         if isinstance(asked, Search):
             return self._search(client, plan, asked, window, cursor)
@@ -269,9 +265,7 @@ class GitHub(Source[Settings]):
             first = False
             crossing = issues(items) if part == "issues" else cross(items, Comment, from_comment)
             link = next_link(answer.headers.get("Link", ""))
-            past = bool(crossing.records) and all(
-                seconds_of(r.edited or "") >= window.until for r in crossing.records
-            )
+            past = bool(crossing.records) and all(seconds_of(r.edited or "") >= window.until for r in crossing.records)
             if link is None or past:
                 yield crossing.page()
                 return
@@ -294,9 +288,7 @@ class GitHub(Source[Settings]):
         after, sizes = cursor or None, list(DISCUSSIONS)
         while True:
             variables = {"owner": owner, "name": name, "first": sizes[0], "after": after}
-            data = client.post(
-                plan.base_url, "/graphql", {"query": _LIST, "variables": variables}, lane="graphql"
-            ).data
+            data = client.post(plan.base_url, "/graphql", {"query": _LIST, "variables": variables}, lane="graphql").data
             errors = graphql_errors(data)
             if "resource limits" in errors.lower() and len(sizes) > 1:
                 sizes.pop(0)
@@ -344,9 +336,7 @@ class GitHub(Source[Settings]):
                 continue
             crossing = issues(items)
             if data.get("incomplete_results"):
-                verdict = (
-                    "split" if window.can_be_halved and window.until - window.since > 3600 else "incomplete"
-                )
+                verdict = "split" if window.can_be_halved and window.until - window.since > 3600 else "incomplete"
                 yield crossing.page(verdict=verdict, reason="the search timed out", total=total)  # type: ignore[arg-type]
                 return
             if total > CAP and window.can_be_halved:
@@ -381,9 +371,7 @@ class GitHub(Source[Settings]):
                 body = {"query": _NODES, "variables": {"ids": refs[start : start + NODES]}}
                 data = client.post(plan.base_url, "/graphql", body, lane="graphql").data
                 nodes = (data.get("data") or {}).get("nodes") or []
-                alive |= {
-                    node["id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)
-                }
+                alive |= {node["id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)}
         living = [w for w in wanted if w.ref in alive]
         if living:
             yield Page(alive=living)
@@ -402,24 +390,24 @@ class GitHub(Source[Settings]):
             path = f"/repos/{repository}/issues/" + (f"comments/{comment}" if comment else number)
             data = client.get(plan.base_url, path, lane="core", moves_to=MOVED).data
         except NotThereError:
-            return Page(gone=[Gone("missing", one.native_id, one.url, "github")])
-        return (cross([data], Comment, from_comment) if comment else issues([data])).page()
+            return Page(gone=[Gone("deleted", one.native_id, one.url, "github")])
+        crossing = cross([data], Comment, from_comment) if comment else issues([data])
+        if one.native_id and any(r.native_id != one.native_id for r in crossing.records):
+            # Transferred to another repository, where it has a new number and a new id.
+            crossing.gone.append(Gone("moved", one.native_id, one.url, "github"))
+        return crossing.page()
 
-    def _one_discussion(
-        self, client: Client, plan: Settings, repository: str, number: str, one: Wanted
-    ) -> Page:
+    def _one_discussion(self, client: Client, plan: Settings, repository: str, number: str, one: Wanted) -> Page:
         if "Authorization" not in client.headers:
             return Page()
         owner, _, name = repository.partition("/")
         variables = {"owner": owner, "name": name, "number": int(number)}
-        data = client.post(
-            plan.base_url, "/graphql", {"query": _ONE, "variables": variables}, lane="graphql"
-        ).data
+        data = client.post(plan.base_url, "/graphql", {"query": _ONE, "variables": variables}, lane="graphql").data
         found = ((data.get("data") or {}).get("repository") or {}).get("discussion")
         if found is not None:
             return cross([found], Discussion, from_discussion).page()
         if "NOT_FOUND" in graphql_errors(data):
-            return Page(gone=[Gone("missing", one.native_id, one.url, "github")])
+            return Page(gone=[Gone("deleted", one.native_id, one.url, "github")])
         raise UnavailableError(f"{one.url}: {graphql_errors(data) or 'no discussion in the answer'}")
 
 
@@ -437,9 +425,7 @@ def graphql_errors(data: Any) -> str:
     errors = data.get("errors") if isinstance(data, dict) else None
     if not isinstance(errors, list):
         return ""
-    return "; ".join(
-        f"{e.get('type', '')} {e.get('message', '')}".strip() for e in errors[:3] if isinstance(e, dict)
-    )
+    return "; ".join(f"{e.get('type', '')} {e.get('message', '')}".strip() for e in errors[:3] if isinstance(e, dict))
 
 
 SOURCE = GitHub()

@@ -119,16 +119,12 @@ class HackerNews(Source[Settings]):
     def queries(self, plan: Settings, environ: Mapping[str, str]) -> Sequence[Query]:
         return [Query(f"search:{s.q}|{s.tags}|{s.match}", s, s) for s in plan.searches]
 
-    def pages(
-        self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None
-    ) -> Iterator[Page]:
+    def pages(self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None) -> Iterator[Page]:
         search: Search = query.spec
         wanted = re.compile(search.match, re.IGNORECASE)
         number, got = int(cursor or 0), 0
         while True:
-            data = client.get(
-                plan.base_url, "/api/v1/search_by_date", self._params(search, window, number)
-            ).data
+            data = client.get(plan.base_url, "/api/v1/search_by_date", self._params(search, window, number)).data
             hits, total = data.get("hits"), data.get("nbHits")
             if not isinstance(hits, list) or data.get("message") or not isinstance(total, int):
                 yield Page(
@@ -175,10 +171,8 @@ class HackerNews(Source[Settings]):
         for one in wanted:
             number = one.native_id or parse_qs(urlsplit(one.url).query).get("id", [""])[0]
             data = client.get(plan.items_url, f"/v0/item/{number}.json").data
-            if (
-                data is None
-            ):  # an id that was never given or is gone: a whole answer, so no second question is needed
-                yield Page(gone=[Gone("missing", number, one.url, "hackernews")])
+            if data is None:  # an id that was never given or is gone: a whole answer, so no second question is needed
+                yield Page(gone=[Gone("deleted", number, one.url, "hackernews")])
             else:
                 yield cross([data], FirebaseItem, from_firebase).page()
 

@@ -50,9 +50,7 @@ class Site(Asked):
 
 class Settings(SourcePlan):
     base_url: BaseUrl
-    filter: str = (
-        "withbody"  # a custom filter made once with /filters/create adds answers, comments and markdown
-    )
+    filter: str = "withbody"  # a custom filter made once with /filters/create adds answers, comments and markdown
     sites: tuple[Site, ...] = ()
 
 
@@ -222,9 +220,7 @@ class StackExchange(Source[Settings]):
     def queries(self, plan: Settings, environ: Mapping[str, str]) -> Sequence[Query]:
         return [Query(f"{s.site}:tagged={s.tagged}:q={s.q}", s, s) for s in plan.sites]
 
-    def pages(
-        self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None
-    ) -> Iterator[Page]:
+    def pages(self, client: Client, plan: Settings, query: Query, window: Window, cursor: str | None) -> Iterator[Page]:
         site: Site = query.spec
         number = int(cursor or 1)
         while True:
@@ -248,9 +244,7 @@ class StackExchange(Source[Settings]):
             number += 1
             yield crossing.page(str(number))
 
-    def _request(
-        self, site: Site, window: Window, number: int, filter_id: str
-    ) -> tuple[str, dict[str, str | int]]:
+    def _request(self, site: Site, window: Window, number: int, filter_id: str) -> tuple[str, dict[str, str | int]]:
         common: dict[str, str | int] = {
             "site": site.site, "order": "asc", "page": number, "pagesize": PAGE, "filter": filter_id,
         }  # fmt: skip
@@ -295,8 +289,7 @@ class StackExchange(Source[Settings]):
                     crossing.records += again.records
                     gone = [n for n in missing if n not in found_now]
                     crossing.gone += [
-                        Gone("missing", f"{host}:{_mark(method)}{n}", by_id[n].url, "stackoverflow")
-                        for n in gone
+                        Gone("deleted", f"{host}:{_mark(method)}{n}", by_id[n].url, "stackoverflow") for n in gone
                     ]
                 yield crossing.page()
 
