@@ -220,14 +220,14 @@ class DiscourseWorld(World):
         return {"discourse": {"forums": [forum], "pace": 0, **more}}
 
     def native(self, n: int) -> str:
-        return f"forum.example.org:{1000 + n}"
+        return f"forum.example.org:{n}"
 
     def url(self, n: int) -> str:
         return "https://forum.example.org/t/topic/9" + (f"/{n}" if n > 1 else "")
 
     def post(self, n: int) -> dict[str, Any]:
         return {
-            "id": 1000 + n,
+            "id": n,
             "topic_id": 9,
             "topic_slug": "topic",
             "topic_title": "Topic",
@@ -242,12 +242,12 @@ class DiscourseWorld(World):
         }
 
     def posts(self, request: Request) -> Response:
-        before = int(request.args.get("before", 1000 + MAX))
-        numbers = [n for n in reversed(self.living()) if before - 50 < 1000 + n <= before][: self.page]
+        before = int(request.args.get("before", MAX))
+        numbers = [n for n in reversed(self.living()) if before - 50 < n <= before][: self.page]
         return answer({"latest_posts": [self.post(n) for n in numbers]})
 
     def of_topic(self, request: Request) -> Response:
-        ids = [int(i) - 1000 for i in request.args.getlist("post_ids[]")]
+        ids = [int(i) for i in request.args.getlist("post_ids[]")]
         return answer({"post_stream": {"posts": [self.post(n) for n in ids if n in self.living()]}})
 
 

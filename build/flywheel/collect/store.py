@@ -88,6 +88,7 @@ class Counts:
     quarantined: int = 0
     unused: int = 0
     tombstoned: int = 0  # offered again, and refused
+    newly_gone: int = 0  # of `gone`, those not known to be gone before
     newly_quarantined: int = 0  # of `quarantined`, those not set aside before
 
     def add(self, other: "Counts") -> None:
@@ -187,8 +188,9 @@ class Store:
             for record in page.records:
                 setattr(counts, name := self._put(record, found, day), getattr(counts, name) + 1)
             for gone in page.gone:
-                ids = self._erase(gone, day)
+                new, ids = self._erase(gone, day)
                 counts.gone += 1
+                counts.newly_gone += new
                 erased |= dict.fromkeys(ids, gone.why)
             for item in page.broken:
                 counts.quarantined += 1
@@ -262,7 +264,8 @@ class Store:
             is not None
         )
 
-    def _erase(self, gone: Gone, day: str) -> list[str]:
+    def _erase(self, gone: Gone, day: str) -> tuple[bool, list[str]]:
+        """Whether that was news, and the public ids it concerns."""
         url = canonical_url(gone.url) if gone.url else None
         rows = self.db.execute(
             "SELECT source, native_id, url FROM items "
@@ -276,16 +279,18 @@ class Store:
         if not keys:
             # Never seen here. Remembered all the same, so that no archive brings it in later.
             keys = {(gone.source or "", gone.native_id or next(iter(ids), "")): next(iter(ids), None)}
+        news = False
         for (source, native_id), public_id in keys.items():
             self.db.execute("DELETE FROM items WHERE source = ? AND native_id = ?", (source, native_id))
-            self.db.execute("DELETE FROM quarantine WHERE native_id = ?", (native_id,))
-            self.db.execute(
-                "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)",
-                (source, native_id, public_id, day, gone.why),
-            )
+            # What was set aside is known by the source's own number, without our prefix.
+            numbers = (native_id, native_id.rpartition(":")[2])
+            self.db.execute("DELETE FROM quarantine WHERE native_id IN (?, ?)", numbers)
+            tombstone = (source, native_id, public_id, day, gone.why)
+            written = self.db.execute("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)", tombstone)
+            news |= written.rowcount > 0
         if url:
             self.db.execute("DELETE FROM quarantine WHERE instr(raw, ?)", (url,))
-        return sorted(ids) if rows or url else []
+        return news, sorted(ids) if news else []
 
     def erase(self, gone: Iterable[Gone], day: str) -> int:
         """Erases posts and remembers that they were erased. Returns how many were held."""
