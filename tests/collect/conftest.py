@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from flywheel.collect.client import SystemClock
 from flywheel.collect.plan import Plan, read_plan
 from flywheel.collect.runner import Options, Runner, RunReport
 from flywheel.collect.store import Store
@@ -237,7 +238,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(replay: Replay, clock: FakeClock, workdir: Path) -> Desk:
+def desk(replay: Replay, clock: FakeClock, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    # The commands take the system's clock: in a test that is this one, whatever day it is.
+    for name in ("now", "monotonic", "sleep"):
+        monkeypatch.setattr(SystemClock, name, lambda self, *a, name=name: getattr(clock, name)(*a))
     return Desk(replay, clock, workdir, workdir / "store.db")
 
 
