@@ -6,11 +6,11 @@ from itertools import pairwise
 from typing import Any
 
 from click.testing import CliRunner
+from werkzeug import Request, Response
+
 from flywheel.collect.commands import collect
 from flywheel.collect.plan import read_plan
 from flywheel.collect.runner import Options, Runner, SourceReport
-from werkzeug import Request, Response
-
 from tests.collect.conftest import ASKED, Desk, answer, turns, write_plan
 from tests.collect.worlds import START, WORLDS, DiscourseWorld, GitHubWorld, HackerNewsWorld, StackExchangeWorld
 

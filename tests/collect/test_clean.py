@@ -3,9 +3,10 @@
 import time
 
 import pytest
-from flywheel.clean import drop_quoted_lines, html_text, markdown_text, prose, safe, scrub, split_code, tidy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from flywheel.clean import drop_quoted_lines, html_text, markdown_text, prose, safe, scrub, split_code, tidy
 
 SECRETS = {
     "GitHub": "ghp_0123456789abcdefghijABCDEFGHIJ012345",

@@ -8,6 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from werkzeug import Request, Response
+
 from flywheel.collect import client as module
 from flywheel.collect.client import (
     AuthError,
@@ -22,8 +24,6 @@ from flywheel.collect.client import (
     rebased,
     shown,
 )
-from werkzeug import Request, Response
-
 from tests.collect.conftest import NOW, FakeClock, Replay, answer, turns
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flywheel.collect.runner import Options, SourceReport
 from werkzeug import Request, Response
 
+from flywheel.collect.runner import Options, SourceReport
 from tests.collect.conftest import Desk, answer
 from tests.collect.worlds import WORLDS, World
 

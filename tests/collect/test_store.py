@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from flywheel.collect.record import Broken, Gone, Page, Record, Window
-from flywheel.collect.runner import Options, Runner
-from flywheel.collect.store import Found, Store, StoreError, author_key, eighth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flywheel.collect.record import Broken, Gone, Page, Record, Window
+from flywheel.collect.runner import Options, Runner
+from flywheel.collect.store import Found, Store, StoreError, author_key, eighth
 from tests.collect.conftest import KEY, Desk
 from tests.collect.worlds import WORLDS, GitHubWorld
 
@@ -266,7 +266,7 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(desk: Desk, name: st
     plan = desk.plan(world.entry())
     calm = desk.directory / "calm.db"
     assert killed_run(desk, calm, world.entry(), lambda point: False)
-    chance = random.Random(name)  # noqa: S311 - reproducible, not secret
+    chance = random.Random(name)
     started = time.monotonic()
     kills = compared = 0
     path = desk.directory / "killed.db"
