@@ -233,7 +233,8 @@ def mean(shares: Sequence[float], variances: Sequence[float], dfs: Sequence[floa
 
 
 def mean_of_bounds(shares: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    """Bounds of a mean of independent shares from their own bounds, which may be lopsided (MOVER)."""
+    """Bounds of a mean of independent shares from their own bounds, which may be lopsided (MOVER).
+    Nominal 95 % covered 92.6 of 100 in the hardest case simulated (shares of 0.2 to 0.5 %, see the test)."""
     count = len(shares)
     share = sum(shares) / count
     down = math.sqrt(sum((p - low) ** 2 for p, low in zip(shares, lows, strict=True))) / count
