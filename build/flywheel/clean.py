@@ -65,18 +65,30 @@ _NAMED = re.compile(
         (?:api[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|secret[-_ ]?(?:access[-_ ]?)?key|account[-_]?key
           |(?:auth|access|refresh|hf|github)[-_ ]?token|client[-_ ]?secret|secret|token|passwd|password|pwd
           |x-api-key|api-username|sig|signature)
-        ["'`\]]{0,3} \s{0,3} (?:=>|:=|[:=]) \s{0,3} (?:bearer\s{1,3}|basic\s{1,3}|[rbfu]?["'`]{1,3})?
-      | \b(?:authorization["'`]{0,2}\s{0,3}[:=]\s{0,3}["'`]?)(?:bearer|basic|token)\s{1,3}
+        ["'`\]]{0,3} \s{0,3} (?:=>|:=|[:=]) \s{0,3} (?:bearer\s{1,3}|basic\s{1,3})?
+      | \bauthorization["'`]{0,2}\s{0,3}[:=]\s{0,3}["'`]?(?:bearer|basic|token)\s{1,3}
       | \bbearer\s{1,3}
-      | --(?:api-key|token|password|hf-token)[ =]["']?
+      | --(?:api-key|token|password|hf-token)[ =]
       | \bwandb\ login\s{1,3}(?:--relogin\s{1,3})?
-      | \bexport\s[A-Z_]{0,30}(?:KEY|TOKEN|SECRET)=["']?
+      | \bexport\s[A-Z_]{0,30}(?:KEY|TOKEN|SECRET)=
     )
-    (?P<value>(?=[^\s"'`,;<>]{0,200}[0-9])[^\s"'`,;<>()\[\]{}]{12,}
-             |(?<=["'`])(?=[^\s"'`]{8,})[^\s"'`<>(){}]{8,}(?=["'`]))
+    (?P<quote>[rbfu]?["'`]{0,3})
+    (?P<value>[^\s"'`,;<>()\[\]{}]{8,})
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+
+
+def _hide(match: re.Match[str]) -> str:
+    """A value after a name that keys have. In this trade a `token` is mostly a piece of text (`pad_token="IMAGE"`), so
+    there it takes a digit and some length, as it does where no quotes mark the value; a password needs less."""
+    name, value = match["name"].lower(), match["value"]
+    digit = any(c.isdigit() for c in value)
+    secret = "authorization" in name or (digit and (len(value) >= 12 or "passw" in name or "pwd" in name))
+    secret = secret or (bool(match["quote"].strip("rbfuRBFU")) and "token" not in name and not value.startswith("$"))
+    return f"{match['name']}{match['quote']}{KEY}" if secret else match[0]
+
+
 _IN_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:]{0,100}:[^\s/@]{1,200}@", re.IGNORECASE)
 _EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 
@@ -86,7 +98,7 @@ def scrub(text: str) -> str:
     changes nothing more. A word that only names a key (`api_key=None`) stays."""
     text = _SHAPED.sub(KEY, text)
     text = _IN_URL.sub(rf"\g<scheme>{KEY}@", text)
-    text = _NAMED.sub(lambda m: f"{m['name']}{KEY}", text)
+    text = _NAMED.sub(_hide, text)
     return _EMAIL.sub(EMAIL, text)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,6 +80,8 @@ def one_clear_error() -> Iterator[None]:
         yield
     except (FaultsError, StoreError) as error:
         raise click.ClickException(str(error)) from None
+    except sqlite3.OperationalError as error:  # locked, read-only, disk full
+        raise click.ClickException(f"the store cannot be written: {error}") from None
 
 
 def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
