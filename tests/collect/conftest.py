@@ -77,7 +77,7 @@ class Replay:
     routes: dict[str, Handler] = field(default_factory=dict)
     asked: list[Seen] = field(default_factory=list)
     server_ahead: float = 0.0  # seconds by which the server's clock differs from ours
-    errors: list[str] = field(default_factory=list)
+    fault: "Callable[[int, Request], Response | None] | None" = None  # asked first, with the number of the request
 
     def on(self, path: str, handler: Handler | Any) -> None:
         """`handler` takes a request and gives JSON or a Response; a list is given answer by answer, the last for
@@ -100,11 +100,15 @@ class Replay:
                 request.url,
             )
         )
+        if self.fault and (broken := self.fault(len(self.asked), request)) is not None:
+            return self._dated(broken)
         handler = self.routes.get(request.path)
         if handler is None:
             starts = [p for p in self.routes if p.endswith("*") and request.path.startswith(p[:-1])]
             handler = self.routes[max(starts, key=len)] if starts else lambda _: answer({"message": "Not Found"}, 404)
-        response = _give(handler, request)
+        return self._dated(_give(handler, request))
+
+    def _dated(self, response: Response) -> Response:
         response.headers.setdefault("Date", email.utils.formatdate(self.clock.wall + self.server_ahead, usegmt=True))
         return response
 

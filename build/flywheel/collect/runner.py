@@ -84,7 +84,7 @@ class SourceReport:
     @property
     def news(self) -> bool:
         c = self.counts
-        return bool(c.new or c.changed or c.gone or c.quarantined)
+        return bool(c.new or c.changed or c.newly_gone or c.newly_quarantined)
 
 
 @dataclass(slots=True)

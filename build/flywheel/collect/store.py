@@ -64,7 +64,8 @@ CREATE TABLE runs (run INTEGER PRIMARY KEY, day TEXT NOT NULL, report TEXT NOT N
 # What a change of makes an item "changed"; where it was found and when it was seen do not.
 _CONTENT = tuple(f.name for f in fields(Record) if f.name not in ("author",))
 _TEXT = ("title", "body", "attribution", "thread", "ref", "state", "license", "community")
-_COLUMNS = (*_CONTENT, "author_hash", "collector", "query", "frame", "corpus", "content_hash")
+# Not every endpoint of a source tells these; what was known stays.
+_KEPT = ("thread", "ref", "score", "n_replies", "license")
 _BREADTH = {"population": 3, "neutral": 2, "targeted": 1, None: 0}
 
 
@@ -87,6 +88,8 @@ class Counts:
     quarantined: int = 0
     unused: int = 0
     tombstoned: int = 0  # offered again, and refused
+    newly_gone: int = 0  # of `gone`, those not known to be gone before
+    newly_quarantined: int = 0  # of `quarantined`, those not set aside before
 
     def add(self, other: "Counts") -> None:
         for f in fields(self):
@@ -185,12 +188,13 @@ class Store:
             for record in page.records:
                 setattr(counts, name := self._put(record, found, day), getattr(counts, name) + 1)
             for gone in page.gone:
-                ids = self._erase(gone, day)
+                new, ids = self._erase(gone, day)
                 counts.gone += 1
+                counts.newly_gone += new
                 erased |= dict.fromkeys(ids, gone.why)
             for item in page.broken:
                 counts.quarantined += 1
-                self._quarantine(source, item, day)
+                counts.newly_quarantined += self._quarantine(source, item, day)
             if window is not None:
                 self._advance(source, found.query or "", window, page)
         if erased:
@@ -214,7 +218,7 @@ class Store:
             return "same"  # an older state of a post we know better: an archive read after the live source
         if _BREADTH.get(old["frame"], 0) >= _BREADTH.get(row["frame"], 0):
             row |= {name: old[name] for name in ("query", "frame", "corpus")}
-        row["collector"] = row["collector"] or old["collector"]
+        row |= {name: old[name] for name in (*_KEPT, "collector") if row[name] is None}
         changed = any(old[name] != row[name] for name in (*_CONTENT, "author_hash"))
         row |= {"last_seen": max(day, old["last_seen"]), "last_checked": max(day, old["last_checked"])}
         if any(old[name] != value for name, value in row.items()):
@@ -240,13 +244,14 @@ class Store:
         name = f"{source}:{author.casefold()}".encode("utf-8", "replace")
         return hmac.new(self._key, name, hashlib.sha256).hexdigest()[:20]
 
-    def _quarantine(self, source: str, item: Broken, day: str) -> None:
+    def _quarantine(self, source: str, item: Broken, day: str) -> int:
         raw = scrub(tidy(item.raw))
-        self.db.execute(
+        written = self.db.execute(
             "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?, ?)",
             (source, hashlib.sha256(raw.encode()).hexdigest()[:20], item.native_id and scrub(tidy(item.native_id)),
              scrub(tidy(item.reason)), raw, day),
         )  # fmt: skip
+        return written.rowcount
 
     # --- erasing ----------
 
@@ -259,7 +264,8 @@ class Store:
             is not None
         )
 
-    def _erase(self, gone: Gone, day: str) -> list[str]:
+    def _erase(self, gone: Gone, day: str) -> tuple[bool, list[str]]:
+        """Whether that was news, and the public ids it concerns."""
         url = canonical_url(gone.url) if gone.url else None
         rows = self.db.execute(
             "SELECT source, native_id, url FROM items "
@@ -273,16 +279,18 @@ class Store:
         if not keys:
             # Never seen here. Remembered all the same, so that no archive brings it in later.
             keys = {(gone.source or "", gone.native_id or next(iter(ids), "")): next(iter(ids), None)}
+        news = False
         for (source, native_id), public_id in keys.items():
             self.db.execute("DELETE FROM items WHERE source = ? AND native_id = ?", (source, native_id))
-            self.db.execute("DELETE FROM quarantine WHERE native_id = ?", (native_id,))
-            self.db.execute(
-                "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)",
-                (source, native_id, public_id, day, gone.why),
-            )
+            # What was set aside is known by the source's own number, without our prefix.
+            numbers = (native_id, native_id.rpartition(":")[2])
+            self.db.execute("DELETE FROM quarantine WHERE native_id IN (?, ?)", numbers)
+            tombstone = (source, native_id, public_id, day, gone.why)
+            written = self.db.execute("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)", tombstone)
+            news |= written.rowcount > 0
         if url:
             self.db.execute("DELETE FROM quarantine WHERE instr(raw, ?)", (url,))
-        return sorted(ids) if rows or url else []
+        return news, sorted(ids) if news else []
 
     def erase(self, gone: Iterable[Gone], day: str) -> int:
         """Erases posts and remembers that they were erased. Returns how many were held."""

@@ -6,6 +6,7 @@ page may be empty in the middle. Another forum is one more line in `data/collect
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -197,7 +198,9 @@ class Discourse(Source[Settings]):
                 post = client.get(forum.base_url, f"/posts/by_number/{topic}/{number}.json").data
         except (NotThereError, AuthError):
             return Page(gone=[Gone("deleted", None, one.url, forum.source)])
-        return cross([_told_topic(post, data)], Post, lambda p: from_post(p, forum)).page()
+        crossing = cross([_told_topic(post, data)], Post, lambda p: from_post(p, forum))
+        crossing.gone = [replace(gone, url=one.url) for gone in crossing.gone]
+        return crossing.page()
 
 
 def _title(record: Record, titles: Mapping[int, str]) -> str:

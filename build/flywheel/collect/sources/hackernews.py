@@ -90,7 +90,7 @@ def from_hit(hit: Hit) -> Record | None:
 
 def from_firebase(item: FirebaseItem) -> Record | Gone | None:
     if item.deleted or item.dead:
-        return Gone("deleted" if item.deleted else "removed", str(item.id), source="hackernews")
+        return Gone("deleted" if item.deleted else "removed", str(item.id), SITE + str(item.id), "hackernews")
     if item.type not in ("story", "comment") or item.time is None:
         return None
     comment = item.type == "comment"
