@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import praw
 import prawcore
@@ -121,7 +121,7 @@ _MARK = re.compile(r"\[\s*(deleted|removed)(?:\s+by\s+[\w -]{1,40})?\s*\]", re.I
 _DELETED_NAMES = frozenset(("[deleted]", "[removed]", "u/[deleted]"))
 _BOTS = frozenset(("automoderator", "remindmebot", "sneakpeekbot", "haikusbot", "sokkahaikubot", "exclaim_bot"))
 _BOT_FOOTER = re.compile(r"I(?: am|['’]m) a bot,? (?:and this action was performed automatically|beep)", re.IGNORECASE)
-_PERMALINK = re.compile(r"/r/(\w+)/comments/(\w+)/[\w%.-]*/?(?:(\w+)/?)?$")
+_PERMALINK = re.compile(r"/r/(\w+)/comments/(\w+)/[^/?#]*/?(?:(\w+)/?)?$", re.ASCII)
 
 
 def mark_in(*texts: str | None) -> Literal["deleted", "removed"] | None:
@@ -196,7 +196,7 @@ def from_comment(comment: Comment, escaped: bool = False) -> Record | Gone | Non
     found = _PERMALINK.search(comment.permalink or "")
     url = f"{SITE}/r/{subreddit}/comments/{post}/_/{comment.id}/"
     if found and found[3] == comment.id:
-        url = SITE + (comment.permalink or "")[found.start() :]
+        url = SITE + quote((comment.permalink or "")[found.start() :], safe="/%")  # a title may be in any script
     if why := _withdrawn(comment, comment.body):
         return Gone(why, f"t1_{comment.id}", url, "reddit")
     body = _text(comment.body, escaped)
