@@ -1,6 +1,6 @@
 """Text of a post, cleaned: what its own author wrote, as plain text, with code and logs between ``` fences.
 
-Everything here is a pure function of its argument. `tidy` and `scrub` are applied to every text before it is
+Everything here is a pure function of its argument. `safe` is applied to every text before it is
 stored (see `flywheel.collect.store`); the rest turns one markup into plain text. Posts are hostile text:
 nothing in them is interpreted, and a broken mark-up gives odd text, never an error."""
 
@@ -90,6 +90,12 @@ def scrub(text: str) -> str:
     return _EMAIL.sub(EMAIL, text)
 
 
+def safe(text: str) -> str:
+    """Tidied and scrubbed: what may be stored. Scrubbed twice, since an invisible character can split a key in two
+    as well as stand between a key and the word before it."""
+    return scrub(tidy(scrub(text)))
+
+
 # --- markup ----------
 
 FENCE = "```"
@@ -175,7 +181,7 @@ def markdown_text(markdown: str) -> str:
     pieces = []
     for piece in split_code(tidy(markdown)):
         if piece.code:
-            pieces.append(f"{FENCE}\n{piece.text}\n{FENCE}")
+            pieces.append(fenced(piece.text))
             continue
         prose = _DETAILS.sub("", _COMMENT.sub("", piece.text))
         while (shorter := _BB_QUOTE.sub("", prose)) != prose:

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from flywheel.collect.client import SystemClock
 from flywheel.collect.plan import Plan, read_plan
 from flywheel.collect.runner import Options, Runner, RunReport
 from flywheel.collect.store import Store
 from pytest_httpserver import HTTPServer
 from pytest_socket import socket_allow_hosts
 from werkzeug import Request, Response
+from werkzeug.serving import WSGIRequestHandler
 
 NOW = 1_795_000_000.0  # 2026-11-18T10:26:40Z
 KEY = b"a key of the tests, longer than thirty-two bytes"
@@ -101,16 +103,16 @@ class Replay:
             )
         )
         if self.fault and (broken := self.fault(len(self.asked), request)) is not None:
-            return self._dated(broken)
+            return broken
         handler = self.routes.get(request.path)
         if handler is None:
             starts = [p for p in self.routes if p.endswith("*") and request.path.startswith(p[:-1])]
             handler = self.routes[max(starts, key=len)] if starts else lambda _: answer({"message": "Not Found"}, 404)
-        return self._dated(_give(handler, request))
+        return _give(handler, request)
 
-    def _dated(self, response: Response) -> Response:
-        response.headers.setdefault("Date", email.utils.formatdate(self.clock.wall + self.server_ahead, usegmt=True))
-        return response
+    def date(self) -> str:
+        """The `Date` of an answer: the server's clock is ours, unless a test says otherwise."""
+        return email.utils.formatdate(self.clock.wall + self.server_ahead, usegmt=True)
 
     def times(self, path: str = "") -> list[float]:
         return [seen.at for seen in self.asked if seen.path.startswith(path)]
@@ -148,8 +150,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def replay(httpserver: HTTPServer, clock: FakeClock) -> Replay:
+def replay(httpserver: HTTPServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Replay:
     server = Replay(httpserver.url_for("").rstrip("/"), clock)
+    monkeypatch.setattr(WSGIRequestHandler, "date_time_string", lambda self, timestamp=None: server.date())
     httpserver.expect_request(re.compile(".*")).respond_with_handler(server.serve)
     return server
 
@@ -235,7 +238,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(replay: Replay, clock: FakeClock, workdir: Path) -> Desk:
+def desk(replay: Replay, clock: FakeClock, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    # The commands take the system's clock: in a test that is this one, whatever day it is.
+    for name in ("now", "monotonic", "sleep"):
+        monkeypatch.setattr(SystemClock, name, lambda self, *a, name=name: getattr(clock, name)(*a))
     return Desk(replay, clock, workdir, workdir / "store.db")
 
 

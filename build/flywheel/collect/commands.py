@@ -145,6 +145,8 @@ def collect(
 ) -> None:
     """Keeps the private raw store current from the sources of the plan."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+    # Stamina tells of each second try in its own way; the client tells it with the reason.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     places = Places.of(store_path, data_path, plan_path)
     with one_clear_error():
         plan = read_plan(places.plan)

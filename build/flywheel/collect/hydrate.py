@@ -3,11 +3,12 @@ it."""
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from flywheel.collect.client import AuthError, BudgetError, CallerError, NotThereError, UnavailableError
 from flywheel.collect.plan import source_named
-from flywheel.collect.record import Wanted, iso
+from flywheel.collect.record import Page, Wanted, iso
 from flywheel.collect.runner import Runner, RunReport, SourceReport
 from flywheel.collect.store import Found
 from flywheel.signal import canonical_url
@@ -26,6 +27,14 @@ def urls_in(data: Path) -> Iterator[str]:
                         yield canonical_url(json.loads(line)["url"])
                     except (ValueError, TypeError, KeyError):
                         continue
+
+
+def kept(pages: Iterable[Page], urls: Iterable[str]) -> Iterator[Page]:
+    """The pages of an archive with nothing on them but the posts of `urls`; the rest is counted as unused."""
+    wanted = frozenset(urls)
+    for page in pages:
+        records = [record for record in page.records if record.url in wanted]
+        yield replace(page, records=records, unused=page.unused + len(page.records) - len(records))
 
 
 def hydrate(runner: Runner, urls: Iterable[str], only: tuple[str, ...] = (), budget: int | None = None) -> RunReport:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flywheel.clean import scrub, tidy
+from flywheel.clean import safe, scrub
 from flywheel.collect.record import Broken, Gone, Page, Record, Verdict, Wanted, Why, Window
 from flywheel.signal import canonical_url, signal_id
 
@@ -230,7 +230,7 @@ class Store:
         row: dict[str, Any] = {name: getattr(record, name) for name in _CONTENT}
         for name in _TEXT:
             if row[name] is not None:
-                row[name] = scrub(tidy(row[name])) or None
+                row[name] = safe(row[name]) or None
         row["url"] = scrub(record.url)
         row["author_hash"] = self.author_hash(record.source, record.author)
         row["content_hash"] = content_hash(row["title"], row["body"])
@@ -245,11 +245,11 @@ class Store:
         return hmac.new(self._key, name, hashlib.sha256).hexdigest()[:20]
 
     def _quarantine(self, source: str, item: Broken, day: str) -> int:
-        raw = scrub(tidy(item.raw))
+        raw = safe(item.raw)
         written = self.db.execute(
             "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?, ?)",
-            (source, hashlib.sha256(raw.encode()).hexdigest()[:20], item.native_id and scrub(tidy(item.native_id)),
-             scrub(tidy(item.reason)), raw, day),
+            (source, hashlib.sha256(raw.encode()).hexdigest()[:20], item.native_id and safe(item.native_id),
+             safe(item.reason), raw, day),
         )  # fmt: skip
         return written.rowcount
 

@@ -178,13 +178,11 @@ def questions(items: list[Any], host: str) -> Crossing:
     """Questions over the border, with the answers and comments that the filter nests in them."""
     crossing = Crossing()
     for raw in items:
-        before = len(crossing.records)
         cross([raw], Question, lambda q: from_question(q, host), "question_id", crossing)
-        if len(crossing.records) == before:
+        number = raw.get("question_id") if isinstance(raw, dict) else None
+        if not isinstance(number, int):
             continue
-        number = raw["question_id"]
-        nested: list[tuple[Any, Any]] = [(raw.get("answers") or [], raw.get("comments") or [])]
-        answers, comments = nested[0]
+        answers, comments = _list(raw.get("answers")), _list(raw.get("comments"))
         cross(
             [a for a in answers if _has_text(a)],
             Answer,
@@ -192,7 +190,7 @@ def questions(items: list[Any], host: str) -> Crossing:
             "answer_id",
             crossing,
         )
-        for group in (comments, *(a.get("comments") or [] for a in answers if isinstance(a, dict))):
+        for group in (comments, *(_list(a.get("comments")) for a in answers if isinstance(a, dict))):
             cross(
                 [c for c in group if _has_text(c)],
                 Comment,
@@ -201,6 +199,10 @@ def questions(items: list[Any], host: str) -> Crossing:
                 crossing,
             )
     return crossing
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _has_text(raw: Any) -> bool:
