@@ -1,10 +1,11 @@
 """One import: rows of a file or folder, in batches, into the raw store."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from flywheel.collect.border import Crossing, broken
 from flywheel.collect.imports import plain, read, shapes
@@ -13,6 +14,7 @@ from flywheel.collect.store import Counts, Found, Store
 from flywheel.faults import Fault, FaultsError
 
 BATCH = 1000  # items in one transaction
+SHOWN = 20  # reasons in the text of a report
 
 
 @dataclass(slots=True)
@@ -24,18 +26,38 @@ class ImportReport:
     files: int = 0
     rows: int = 0
     counts: Counts = field(default_factory=Counts)
-    reasons: Counter[str] = field(default_factory=Counter)  # of the quarantined, without their places
+    reasons: dict[str, int] = field(default_factory=dict)  # of the quarantined, without their places
     first: dict[str, str] = field(default_factory=dict)  # where each reason was met first
     erased: dict[str, Why] = field(default_factory=dict)  # public ids
     faults: list[Fault] = field(default_factory=list)  # files that could not be read to their end
 
+    @property
+    def news(self) -> bool:
+        c = self.counts
+        return bool(c.new or c.changed or self.erased)
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def as_text(self) -> str:
+        c = self.counts
+        lines = [
+            f"{self.files} file{'s' if self.files != 1 else ''}, {self.rows:,} rows, {c.got:,} posts: new {c.new:,}, "
+            f"changed {c.changed:,}, same {c.same:,}, gone {c.gone:,}, quarantined {c.quarantined:,}, "
+            f"unused {c.unused:,}, refused by tombstone {c.tombstoned:,}"
+        ]
+        by_number = sorted(self.reasons.items(), key=lambda one: (-one[1], one[0]))
+        lines += [f"  quarantined {n:,}: {reason} (first: {self.first[reason]})" for reason, n in by_number[:SHOWN]]
+        if len(by_number) > SHOWN:
+            lines.append(f"  and {len(by_number) - SHOWN} other reasons; all are in the store's table quarantine")
+        return "\n".join(lines)
 
-def names() -> list[str]:
-    """What `--source` may be, besides the sources of data/sources.yml."""
-    return sorted({*shapes.SHAPES, *plain.FIXED, *shapes.COLLECTORS, plain.ANY})
+
+def names(sources: Path | None = None) -> list[str]:
+    """What `--source` may be: what there are shapes for, and every source of data/sources.yml."""
+    said = yaml.safe_load(sources.read_text(encoding="utf-8")) if sources and sources.exists() else []
+    slugs = {str(one["slug"]) for one in said}
+    return sorted({*shapes.SHAPES, *plain.FIXED, *shapes.COLLECTORS, plain.ANY} | slugs)
 
 
 def import_path(
@@ -91,7 +113,7 @@ class _Batch:
         place = f"{row.file}, line {row.line}"
         for at in range(self._placed, len(self._crossing.broken)):
             one = self._crossing.broken[at]
-            self._report.reasons[one.reason] += 1
+            self._report.reasons[one.reason] = self._report.reasons.get(one.reason, 0) + 1
             self._report.first.setdefault(one.reason, place)
             self._crossing.broken[at] = Broken(f"{place}: {one.reason}", one.raw, one.native_id)
         self._placed = len(self._crossing.broken)
