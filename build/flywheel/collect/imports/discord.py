@@ -137,7 +137,8 @@ def block(row: Row, into: Crossing) -> None:
     said = list(_SAID.finditer(text))
     for one, then in zip(said, [*said[1:], None], strict=True):
         words = text[one.end() : then.start() if then else None].split("\n")
-        own = [line[4:] for line in words if line.startswith("    ") and not _ADDED.match(line[4:])]
+        own = [line[4:] for line in words if line.startswith("    ") or not line]
+        own = [line for line in own if not _ADDED.match(line)]
         item = {"id": one[3], "timestamp": one[1], "content": "\n".join(own), "author": {"name": one[2]}}
         cross([item], Message, lambda m: from_message(m, channel), into=into)
     if not said:

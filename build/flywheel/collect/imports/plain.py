@@ -87,6 +87,8 @@ def _created(value: object) -> str | None:
     if isinstance(value, str) and re.fullmatch(r"\d{9,13}(\.\d+)?", value):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < 1e14:
+            raise ValueError("a year out of reach")
         moment = datetime.fromtimestamp(value / 1000 if abs(value) >= 1e11 else value, UTC)
     elif isinstance(value, str):
         moment = datetime.fromisoformat(value)

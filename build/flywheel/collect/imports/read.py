@@ -7,7 +7,6 @@ import bz2
 import gzip
 import json
 import lzma
-import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from ijson.common import ObjectBuilder
 from flywheel.faults import Fault, FaultsError
 
 LONGEST = 64 * 2**20  # bytes of a line, or of an element of a document; a longer line is set aside
+STEP = 2**16  # bytes of one read: what a stream cut short gives before it fails is not lost
 PEEK = 2**20  # bytes looked at to tell lines from a document
 # Arrays at the top of a document that hold its items; anything else there is its head.
-STREAMED = frozenset(("messages", "items", "hits", "discussions", "posts", "comments", "latest_posts"))
+STREAMED = frozenset(("messages", "items", "hits", "discussions", "posts", "latest_posts"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,15 @@ def rows(path: Path) -> Iterator[Row]:
 
 
 def _read(stream: Readable, size: int) -> bytes:
-    """Up to `size` bytes: a compressed stream may give fewer than it has."""
+    """Up to `size` bytes: a compressed stream may give fewer than it has, and one cut short raises again later."""
     parts, got = [], 0
-    while got < size and (part := stream.read(size - got)):
-        parts.append(part)
-        got += len(part)
+    try:
+        while got < size and (part := stream.read(min(STEP, size - got))):
+            parts.append(part)
+            got += len(part)
+    except _BROKEN_PACKING:
+        if not parts:
+            raise
     return b"".join(parts)
 
 
@@ -133,20 +137,28 @@ class _Joined:
 def is_document(start: bytes) -> bool:
     """Whether a file that begins so is one JSON value rather than one a line.
 
-    An array is; an object is where its first line is not all of it (`{` alone, or a second line that goes on
-    with a field) or where there is no second line."""
+    An array is; an object is one where its first line is all there is, or is not whole and the next goes on with
+    a field or ends it."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith(b"["):
-        return not re.match(rb"\[[^\n]*\]\s*\n\s*\[", text)
     first, _, rest = text.partition(b"\n")
     second = rest.lstrip()
-    return text.startswith(b"{") and (first.strip() == b"{" or not second or second[:1] in b'"}]')
+    if not second or not text.startswith(b"{"):
+        return text.startswith((b"{", b"["))
+    return not _is_whole(first) and (first.strip() == b"{" or second[:1] in b'"}]')
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _lines(name: str, stream: "_Joined") -> Iterator[Row]:
     number, kept, dropped = 0, b"", 0
     while True:
-        chunk = stream.read(2**20)
+        chunk = stream.read(STEP)
         pieces = (kept + chunk).split(b"\n")
         kept = pieces.pop() if chunk else b""
         for piece in pieces:
