@@ -328,6 +328,11 @@ def test_reddit_trees_of_the_api(bench: Bench) -> None:
     assert (report.counts.got, report.counts.gone, report.counts.unused) == (5, 1, 1)
 
 
+def test_reddit_trees_one_a_line(bench: Bench) -> None:
+    trees = [[listing(post(f"1a{n}")), listing(comment(f"c{n}", link_id=f"t3_1a{n}"))] for n in range(3)]
+    assert bench.rows("reddit", *trees).counts.new == 6
+
+
 @pytest.mark.parametrize(
     ("author", "text", "why"),
     [

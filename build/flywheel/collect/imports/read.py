@@ -137,14 +137,14 @@ class _Joined:
 def is_document(start: bytes) -> bool:
     """Whether a file that begins so is one JSON value rather than one a line.
 
-    An array is; an object is one where its first line is all there is, or is not whole and the next goes on with
-    a field or ends it."""
+    It is where its first line is all there is, or is not whole: then an array is, and an object whose next line
+    goes on with a field or ends it."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     first, _, rest = text.partition(b"\n")
     second = rest.lstrip()
-    if not second or not text.startswith(b"{"):
-        return text.startswith((b"{", b"["))
-    return not _is_whole(first) and (first.strip() == b"{" or second[:1] in b'"}]')
+    if not text.startswith((b"{", b"[")) or (second and _is_whole(first)):
+        return False
+    return not second or text.startswith(b"[") or first.strip() == b"{" or second[:1] in b'"}]'
 
 
 def _is_whole(line: bytes) -> bool:

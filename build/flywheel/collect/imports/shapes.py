@@ -114,8 +114,13 @@ def shapes_of(source: str) -> tuple[Shape, ...]:
 
 
 def take(row: Row, shapes: tuple[Shape, ...], into: Crossing) -> None:
-    """Takes one row over the border; what no shape fits is set aside with its fields named."""
+    """Takes one row over the border (of an array, each element); what no shape fits is set aside with its fields
+    named."""
     value: Any = row.value
+    if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+        for one in value:
+            take(replace(row, value=one), shapes, into)
+        return
     if not isinstance(value, Mapping):
         into.broken.append(broken(value, f"a {type(value).__name__}, not an object"))
         return
