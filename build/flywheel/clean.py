@@ -41,7 +41,7 @@ _SHAPED = re.compile(
       -----BEGIN\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----|\Z)
     | \b(?:gh[pousr]_[A-Za-z0-9]{16,} | github_pat_\w{20,})          # GitHub
     | \bhf_[A-Za-z0-9]{16,} | \bapi_org_[A-Za-z0-9]{16,}             # Hugging Face
-    | \b(?:sk|rk|pk)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{18,}  # OpenAI, Anthropic, Stripe
+    | \b(?:sk|rk|pk)[-_](?=[A-Za-z_-]{0,40}[0-9])[A-Za-z0-9_-]{18,}  # OpenAI, Anthropic, Stripe
     | \btml-[A-Za-z0-9_-]{16,}                                       # Tinker
     | \b(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA)[A-Z0-9]{12,}          # AWS
     | \bAIza[A-Za-z0-9_-]{30,} | \bya29\.[A-Za-z0-9_-]{20,} | \bGOCSPX-[A-Za-z0-9_-]{20,}  # Google
@@ -51,7 +51,7 @@ _SHAPED = re.compile(
     | \bnpm_[A-Za-z0-9]{30,} | \bpypi-[A-Za-z0-9_-]{30,} | \bdckr_pat_[A-Za-z0-9_-]{20,}
     | \bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,} | \b(?:SK|AC)[0-9a-f]{32}\b
     | \b(?:gsk|nvapi|r8|pplx|tgp_v1|xai|fw|wandb_v1|lsv2_pt|lsv2_sk|dapi|key|dop_v1|shpat|whsec)[-_]
-        (?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}
+        (?=[A-Za-z_-]{0,40}[0-9])[A-Za-z0-9_-]{20,}
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)? # JSON web tokens
     | \b[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}                             # Telegram
     | \b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}  # Discord

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 import yaml
-from flywheel.collect.client import SystemClock
-from flywheel.collect.plan import Plan, read_plan
-from flywheel.collect.runner import Options, Runner, RunReport
-from flywheel.collect.store import Store
 from pytest_httpserver import HTTPServer
 from pytest_socket import socket_allow_hosts
 from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler
+
+from flywheel.collect.client import SystemClock
+from flywheel.collect.plan import Plan, read_plan
+from flywheel.collect.runner import Options, Runner, RunReport
+from flywheel.collect.store import Store
 
 NOW = 1_795_000_000.0  # 2026-11-18T10:26:40Z
 KEY = b"a key of the tests, longer than thirty-two bytes"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+
 from flywheel.collect.commands import COMMANDS
 from flywheel.signal import signal_id
-
 from tests.collect.conftest import ASKED, Desk, answer, write_plan
 from tests.collect.worlds import WORLDS, DiscourseWorld, GitHubWorld, HackerNewsWorld, StackExchangeWorld
 

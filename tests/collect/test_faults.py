@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flywheel.collect.runner import Options, SourceReport
 from werkzeug import Request, Response
 
+from flywheel.collect.runner import Options, SourceReport
 from tests.collect.conftest import Desk, answer
 from tests.collect.worlds import WORLDS, World
 
@@ -267,6 +267,29 @@ def test_the_budget_of_requests_stops_and_the_next_run_goes_on_at_the_page(desk:
     assert set(desk.items()) == world.all_ids()
     addresses = [seen.url for seen in desk.replay.asked]
     assert len(addresses) == len(set(addresses)), "a page was asked twice"
+
+
+SHAPES = [
+    *("[]", "{}", "null", "3", '"text"', "[[]]", '[3, null, "x"]', '{"items": 3}', '{"latest_posts": {"a": 1}}'),
+    *('{"hits": {}, "nbHits": 3}', '{"hits": [3], "nbHits": 1e400}', '{"hits": [], "nbHits": 0, "nbPages": "many"}'),
+    *('{"items": [3, null, []], "has_more": "yes"}', '{"items": [{"question_id": 1e99, "answers": 7}]}'),
+    *('{"latest_posts": [3, {"id": "x"}]}', '{"error": {"a": 1}}', '{"errors": {"a": 1}}', "[" * 200_000),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_json_of_any_shape_stores_nothing_and_breaks_nothing(desk: Desk, world: World, shape: str) -> None:
+    run(desk, world)
+    before = desk.items()
+    if shape == "null" and world.name == "hackernews":
+        return  # there, null says that an item is gone
+    desk.replay.fault = lambda number, request: answer(shape)
+    run(desk, world)
+    assert desk.items().keys() == before.keys()
+    desk.replay.fault = None
+    desk.clock.wall += 3600
+    assert {w.verdict for w in run(desk, world).windows} == {"complete"}
+    assert set(desk.items()) == world.all_ids()
 
 
 SECRETS = (

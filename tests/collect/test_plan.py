@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+
 from flywheel.collect.plan import read_plan, source_named, source_names
 from flywheel.faults import FaultsError
 

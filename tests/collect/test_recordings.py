@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug import Request, Response
+
 from flywheel.collect.border import Crossing, cross
 from flywheel.collect.client import Client, classify
 from flywheel.collect.plan import source_named
 from flywheel.collect.record import Wanted
 from flywheel.collect.runner import Options
 from flywheel.collect.sources import discourse, github, hackernews, stackexchange
-from werkzeug import Request, Response
-
 from tests.collect.conftest import ASKED, FIXTURES, Desk, answer, recording
 
 GOLDEN = Path(__file__).with_name("golden.json")

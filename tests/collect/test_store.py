@@ -2,20 +2,22 @@
 
 import hashlib
 import os
+import random
 import signal
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from flywheel.collect.record import Broken, Gone, Page, Record, Window
-from flywheel.collect.runner import Options, Runner
-from flywheel.collect.store import Found, Store, StoreError, author_key, eighth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flywheel.collect.record import Broken, Gone, Page, Record, Window
+from flywheel.collect.runner import Options, Runner
+from flywheel.collect.store import Found, Store, StoreError, author_key, eighth
 from tests.collect.conftest import KEY, Desk
 from tests.collect.worlds import WORLDS, GitHubWorld
 
@@ -253,3 +255,39 @@ def test_two_stores_of_the_same_run_are_alike(desk: Desk) -> None:
     for path in (a, b):
         killed_run(desk, path, world.entry(), lambda point: False)
     assert dump(a) == dump(b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(WORLDS))
+def test_killed_at_random_moments_it_ends_as_if_undisturbed(desk: Desk, name: str) -> None:
+    """75 kills a source, at moments a commit point does not choose; the store is compared whenever a run survives."""
+    world = WORLDS[name](desk.replay)
+    world.gone.add(5)
+    plan = desk.plan(world.entry())
+    calm = desk.directory / "calm.db"
+    assert killed_run(desk, calm, world.entry(), lambda point: False)
+    chance = random.Random(name)
+    started = time.monotonic()
+    kills = compared = 0
+    path = desk.directory / "killed.db"
+    while kills < 75:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with Store(path, KEY) as store:
+                    Runner(store, plan, {}, desk.clock, jitter=lambda: 0.0).run(Options())
+            finally:
+                os._exit(0)
+        time.sleep(chance.uniform(0, 0.12))
+        os.kill(pid, signal.SIGKILL)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
+            kills += 1
+        elif path.exists():
+            assert dump(path) == dump(calm), f"after {kills} kills"
+            compared += 1
+            for file in desk.directory.glob("killed.db*"):
+                file.unlink()
+        assert time.monotonic() - started < 300
+    assert killed_run(desk, path, world.entry(), lambda point: False)
+    assert dump(path) == dump(calm)
+    assert compared >= 5

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from flywheel.collect.record import iso
 from werkzeug import Request, Response
 
+from flywheel.collect.record import iso
 from tests.collect.conftest import ASKED, Replay, answer
 
 MAX = 7

@@ -32,6 +32,7 @@ MAX_BODY = 20 * 1024 * 1024
 MAX_SECONDS = 180.0  # for one answer as a whole: a body that drips would otherwise pass every read timeout
 TRIES = 4  # of a request that fails in passing: 1, 2 and 4 s apart, plus jitter
 LONGEST_BACKOFF = 60.0
+LONGEST_TOLD = 30 * 86400.0  # a longer wait is a mistake of the server's
 UNTOLD_WAIT = 60.0  # told to wait but not how long; doubles each time
 MARGIN = 1.0  # on top of every told wait
 WAITS = 10  # in a row for one request, however short
@@ -283,6 +284,13 @@ class Answer:
     url: str
     moved: bool = False  # the answer came from another address of the same host
 
+    @property
+    def mapping(self) -> Mapping[str, Any]:
+        """The data where an object was asked for."""
+        if not isinstance(self.data, dict):
+            raise UnavailableError(f"{shown(self.url)}: an object was asked for and something else came")
+        return self.data
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -325,19 +333,21 @@ class Client:
         params: Mapping[str, str | int] | Iterable[tuple[str, str | int]] = (),
         lane: str = "",
         moves_to: tuple[str, ...] = (),
+        pace: float | None = None,
     ) -> Answer:
-        """Answer of GET `base_url` + `path`. `path` may carry its own query (a page the source named). A
-        redirect is followed on the same host, or onto `base_url` where its path begins with one of
-        `moves_to`."""
+        """Answer of GET `base_url` + `path`. `path` may carry its own query (a page the source named). A redirect is
+        followed on the same host, or onto `base_url` where its path begins with one of `moves_to`. `pace` may let a
+        host be asked more often than the source as a whole."""
         pairs = list(params.items() if isinstance(params, Mapping) else params)
-        return self._ask("GET", base_url, path, pairs, None, lane, moves_to)
+        return self._ask("GET", base_url, path, pairs, None, lane, moves_to, pace)
 
     def post(self, base_url: str, path: str, body: Mapping[str, Any], lane: str = "") -> Answer:
         """Answer of POST with a JSON body (GraphQL: a question, nothing is changed by it)."""
-        return self._ask("POST", base_url, path, [], body, lane, ())
+        return self._ask("POST", base_url, path, [], body, lane, (), None)
 
     def wait_told(self, lane: str, seconds: float, why: str) -> None:
         """Notes a wait: no request goes out in this lane before it is over."""
+        seconds = min(seconds, LONGEST_TOLD)
         until = self.clock.monotonic() + seconds + MARGIN
         seat = self._lanes.setdefault(lane, _Lane())
         if until > seat.free_at:
@@ -348,7 +358,7 @@ class Client:
         """Takes over a wait that an earlier run was told (`seconds` are what is left of it)."""
         self._lanes[lane] = _Lane(self.clock.monotonic() + seconds, why)
 
-    def before_request(self, host: str, lane: str = "") -> None:
+    def before_request(self, host: str, lane: str = "", pace: float | None = None) -> None:
         """Sleeps until a request may go out, and counts it. Raises BudgetError where the budget does not
         allow it."""
         if self.budget.asked >= self.budget.requests:
@@ -362,7 +372,7 @@ class Client:
             )
         self.budget.waited += told
         self._sleep_until(max(seat.free_at, self._next_at.get(host, float("-inf"))))
-        self._next_at[host] = self.clock.monotonic() + self.pace
+        self._next_at[host] = self.clock.monotonic() + (self.pace if pace is None else min(pace, self.pace))
         self.budget.asked += 1
 
     def _sleep_until(self, moment: float) -> None:
@@ -378,11 +388,12 @@ class Client:
         body: Mapping[str, Any] | None,
         lane: str,
         moves_to: tuple[str, ...],
+        pace: float | None,
     ) -> Answer:
         url = base_url.rstrip("/") + path
         moved = False
         for _ in range(REDIRECTS + 1):
-            outcome, headers = self._until_answered(method, url, params, body, lane)
+            outcome, headers = self._until_answered(method, url, params, body, lane, pace)
             if outcome.meaning != "moved":
                 return Answer(outcome.data, headers, url, moved)
             url = _follow(url, base_url, outcome.reason, moves_to)
@@ -396,6 +407,7 @@ class Client:
         params: list[tuple[str, str | int]],
         body: Mapping[str, Any] | None,
         lane: str,
+        pace: float | None,
     ) -> tuple[Outcome, Mapping[str, str]]:
         failures = waits = 0
         lane = lane or urlsplit(url).netloc
@@ -404,7 +416,7 @@ class Client:
             on=lambda error: 0.0 if isinstance(error, _TryAgain) else False, attempts=None, timeout=None
         ):
             with attempt:
-                self.before_request(urlsplit(url).netloc, lane)
+                self.before_request(urlsplit(url).netloc, lane, pace)
                 outcome, headers = self._once(method, url, params, body)
                 where = f"{method} {shown(url)}: {outcome.reason}"
                 if outcome.meaning == "transient":

@@ -9,7 +9,7 @@ from pathlib import Path
 from flywheel.collect.client import AuthError, BudgetError, CallerError, NotThereError, UnavailableError
 from flywheel.collect.plan import source_named
 from flywheel.collect.record import Page, Wanted, iso
-from flywheel.collect.runner import Runner, RunReport, SourceReport
+from flywheel.collect.runner import ODD_SHAPE, Runner, RunReport, SourceReport
 from flywheel.collect.store import Found
 from flywheel.signal import canonical_url
 
@@ -60,8 +60,8 @@ def hydrate(runner: Runner, urls: Iterable[str], only: tuple[str, ...] = (), bud
                 report.erased |= erased
         except BudgetError as stop:
             one.skipped, one.resume_after = f"stopped: {stop}", iso(stop.resume_after)
-        except (UnavailableError, CallerError, NotThereError) as error:
-            one.skipped = f"stopped: {error}"
+        except (UnavailableError, CallerError, NotThereError, *ODD_SHAPE) as error:
+            one.skipped = f"stopped: {type(error).__name__}: {error}"
         except AuthError as error:
             one.failed = f"refused: {error}"
         one.asked, one.waited = client.budget.asked, round(client.budget.waited, 1)

@@ -42,6 +42,11 @@ YOUNG = timedelta(days=30)
 MOST_PAGES = 10_000  # of one window; a source that pages on for ever is stopped here
 REPEATS = 2  # pages in a row with nothing but posts that this window already had
 
+BLIND_HALVINGS = 4  # in a row, where the source asks for halves but does not say how many there are
+
+# What JSON of an odd shape does to a collector. Whatever a server sends, the other windows and sources are read.
+ODD_SHAPE = (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, RecursionError)
+
 SECRET_VARIABLES = [
     "GITHUB_TOKEN",
     "GH_TOKEN",
@@ -234,7 +239,8 @@ class _SourceRun:
             if verdict == "split":
                 halves = piece.window.halves()
                 self.known += len(halves)
-                todo.extend(_Piece(half, piece.kept, None, piece) for half in halves)
+                blind = piece.blind + 1 if piece.total is None else 0
+                todo.extend(_Piece(half, piece.kept, None, piece, blind=blind) for half in halves)
             self.done += 1
             self.runner.progress(self.source.name, self.done, self.known)
 
@@ -284,6 +290,10 @@ class _SourceRun:
         except (UnavailableError, CallerError, NotThereError) as error:
             verdict, reason = _VERDICTS[type(error)], str(error)
             self._close(query, piece, verdict, reason)
+        except ODD_SHAPE as error:
+            verdict, reason = "incomplete", f"an answer of a shape that was not expected ({type(error).__name__})"
+            log.warning("%s: %s", query.key, reason, exc_info=log.isEnabledFor(logging.DEBUG))
+            self._close(query, piece, verdict, reason)
         if verdict != "split":
             self.report.windows.append(
                 WindowReport(query.key, iso(window.since), iso(window.until), verdict, got, reason)
@@ -301,6 +311,8 @@ class _SourceRun:
         if page.verdict != "split":
             return page
         piece.total = page.total
+        if page.total is None and piece.blind >= BLIND_HALVINGS:
+            return _ended(page, "incomplete", f"halved {BLIND_HALVINGS} times, and still: {page.reason}")
         if not piece.window.can_be_halved:
             return _ended(page, "capped", "more than the source will list in one second")
         if (
@@ -336,8 +348,8 @@ class _SourceRun:
                 self._write(page, found)
                 self.store.checked(self.source.name, [w.native_id for w in page.alive if w.native_id], self.day)
                 self.report.rechecked += page.n_items + len(page.alive)
-        except (UnavailableError, CallerError, NotThereError) as error:
-            self.report.skipped = f"re-check stopped: {error}"
+        except (UnavailableError, CallerError, NotThereError, *ODD_SHAPE) as error:
+            self.report.skipped = f"re-check stopped: {type(error).__name__}: {error}"
 
     def due(self) -> list[Wanted]:
         young_from = iso(self.now - YOUNG.total_seconds())[:10]
@@ -356,6 +368,7 @@ class _Piece:
     parent: "_Piece | None" = None
     total: int | None = None
     halves_total: int = 0
+    blind: int = 0
 
     def total_of_halves(self, total: int) -> int:
         self.halves_total += total

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from flywheel.clean import html_text, markdown_text, unescape_once
 from flywheel.collect.border import Count, Id, IsoTime, Item, cross
-from flywheel.collect.client import AuthError, Client, NotThereError
+from flywheel.collect.client import AuthError, Client, NotThereError, UnavailableError
 from flywheel.collect.plan import Asked, BaseUrl, SourcePlan
 from flywheel.collect.record import Gone, Page, Record, Wanted, Window, iso_of, seconds_of
 from flywheel.collect.source import Query, Source
@@ -173,7 +173,7 @@ class Discourse(Source[Settings]):
                 posts |= self._posts(client, forum, topic, missing)
             elif missing:
                 # None at all: the topic itself decides.
-                client.get(forum.base_url, f"/t/{topic}.json")
+                _stream(client.get(forum.base_url, f"/t/{topic}.json").data)
                 posts |= self._posts(client, forum, topic, missing)
         except (NotThereError, AuthError):
             # 403 for one topic: it was made private, and is no longer public.
@@ -208,9 +208,12 @@ def _title(record: Record, titles: Mapping[int, str]) -> str:
 
 
 def _stream(data: Any) -> list[dict[str, Any]]:
+    """The posts of a topic's answer. What is not among them may be erased, so the list must be one beyond doubt."""
     stream = data.get("post_stream") if isinstance(data, dict) else None
     posts = stream.get("posts") if isinstance(stream, dict) else None
-    return [p for p in posts or [] if isinstance(p, dict)]
+    if not isinstance(posts, list) or not all(isinstance(p, dict) and type(p.get("id")) is int for p in posts):
+        raise UnavailableError("a topic was asked for and something else came")
+    return posts
 
 
 def _told_topic(post: Any, topic: Any) -> Any:

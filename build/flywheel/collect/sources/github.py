@@ -288,7 +288,9 @@ class GitHub(Source[Settings]):
         after, sizes = cursor or None, list(DISCUSSIONS)
         while True:
             variables = {"owner": owner, "name": name, "first": sizes[0], "after": after}
-            data = client.post(plan.base_url, "/graphql", {"query": _LIST, "variables": variables}, lane="graphql").data
+            data = client.post(
+                plan.base_url, "/graphql", {"query": _LIST, "variables": variables}, lane="graphql"
+            ).mapping
             errors = graphql_errors(data)
             if "resource limits" in errors.lower() and len(sizes) > 1:
                 sizes.pop(0)
@@ -326,7 +328,7 @@ class GitHub(Source[Settings]):
                 answer = client.get(plan.base_url, "/search/issues", params, lane="search")
             else:
                 answer = client.get(plan.base_url, rebased("", link), lane="search")
-            data = answer.data
+            data = answer.mapping
             total, items = data.get("total_count"), data.get("items")
             if not isinstance(total, int) or not isinstance(items, list):
                 yield Page(verdict="incomplete", reason="a search answer without items")
@@ -369,7 +371,7 @@ class GitHub(Source[Settings]):
             refs = [w.ref for w in wanted if w.ref]
             for start in range(0, len(refs), NODES):
                 body = {"query": _NODES, "variables": {"ids": refs[start : start + NODES]}}
-                data = client.post(plan.base_url, "/graphql", body, lane="graphql").data
+                data = client.post(plan.base_url, "/graphql", body, lane="graphql").mapping
                 nodes = (data.get("data") or {}).get("nodes") or []
                 alive |= {node["id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)}
         living = [w for w in wanted if w.ref in alive]
@@ -402,7 +404,7 @@ class GitHub(Source[Settings]):
             return Page()
         owner, _, name = repository.partition("/")
         variables = {"owner": owner, "name": name, "number": int(number)}
-        data = client.post(plan.base_url, "/graphql", {"query": _ONE, "variables": variables}, lane="graphql").data
+        data = client.post(plan.base_url, "/graphql", {"query": _ONE, "variables": variables}, lane="graphql").mapping
         found = ((data.get("data") or {}).get("repository") or {}).get("discussion")
         if found is not None:
             return cross([found], Discussion, from_discussion).page()

@@ -19,6 +19,7 @@ from flywheel.collect.record import Gone, Page, Record, Wanted, Window, iso
 from flywheel.collect.source import Query, Source
 
 CAP = 1000
+ITEMS_PACE = 0.1  # Firebase states no limit, and gives one item a request
 SITE = "https://news.ycombinator.com/item?id="
 COMMUNITY = "news.ycombinator.com"
 
@@ -124,7 +125,7 @@ class HackerNews(Source[Settings]):
         wanted = re.compile(search.match, re.IGNORECASE)
         number, got = int(cursor or 0), 0
         while True:
-            data = client.get(plan.base_url, "/api/v1/search_by_date", self._params(search, window, number)).data
+            data = client.get(plan.base_url, "/api/v1/search_by_date", self._params(search, window, number)).mapping
             hits, total = data.get("hits"), data.get("nbHits")
             if not isinstance(hits, list) or data.get("message") or not isinstance(total, int):
                 yield Page(
@@ -170,8 +171,10 @@ class HackerNews(Source[Settings]):
     def look_up(self, client: Client, plan: Settings, wanted: Sequence[Wanted]) -> Iterator[Page]:
         for one in wanted:
             number = one.native_id or parse_qs(urlsplit(one.url).query).get("id", [""])[0]
-            data = client.get(plan.items_url, f"/v0/item/{number}.json").data
-            if data is None:  # an id that was never given or is gone: a whole answer, so no second question is needed
+            data = client.get(plan.items_url, f"/v0/item/{number}.json", pace=ITEMS_PACE).data
+            if data is None:  # never given, or gone: asked a second time before it is erased
+                data = client.get(plan.items_url, f"/v0/item/{number}.json", pace=ITEMS_PACE).data
+            if data is None:
                 yield Page(gone=[Gone("deleted", number, one.url, "hackernews")])
             else:
                 yield cross([data], FirebaseItem, from_firebase).page()

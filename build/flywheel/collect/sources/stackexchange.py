@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from flywheel.clean import html_text, markdown_text, unescape_once
 from flywheel.collect.border import Count, Crossing, EpochTime, Id, Item, cross
-from flywheel.collect.client import Client
+from flywheel.collect.client import Client, UnavailableError
 from flywheel.collect.plan import Asked, BaseUrl, SourcePlan
 from flywheel.collect.record import Gone, Page, Record, Wanted, Window, iso
 from flywheel.collect.source import Query, Source
@@ -227,7 +227,7 @@ class StackExchange(Source[Settings]):
         number = int(cursor or 1)
         while True:
             path, params = self._request(site, window, number, plan.filter)
-            data = client.get(plan.base_url, path, params, lane=path).data
+            data = client.get(plan.base_url, path, params, lane=path).mapping
             items = data.get("items")
             if not isinstance(items, list):
                 yield Page(verdict="incomplete", reason="an answer without items")
@@ -300,10 +300,13 @@ class StackExchange(Source[Settings]):
     ) -> tuple[Crossing, set[int]]:
         path = f"{VERSION}/{method}/{';'.join(map(str, numbers))}"
         params: dict[str, str | int] = {"site": site, "pagesize": PAGE, "filter": plan.filter}
-        data = client.get(plan.base_url, path, params, lane=f"{VERSION}/{method}").data
-        items = [item for item in data.get("items") or [] if isinstance(item, dict)]
+        data = client.get(plan.base_url, path, params, lane=f"{VERSION}/{method}").mapping
+        items = data.get("items")
         id_name = {"questions": "question_id", "answers": "answer_id", "comments": "comment_id"}[method]
-        found = {item[id_name] for item in items if isinstance(item.get(id_name), int)}
+        # What is not listed will be erased, so the list must be one beyond doubt.
+        if not isinstance(items, list) or not all(isinstance(i, dict) and type(i.get(id_name)) is int for i in items):
+            raise UnavailableError(f"{path}: no list of {method} in the answer")
+        found = {item[id_name] for item in items}
         if method == "questions":
             return questions(items, host), found
         if method == "answers":
