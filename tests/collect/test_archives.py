@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from flywheel.collect.imports.run import ImportReport, import_path
 from flywheel.collect.store import Store
-
 from tests.collect.conftest import KEY
 
 ARCHIVES = Path(__file__).resolve().parents[3] / "shared" / "archives"

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import zstandard
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from flywheel.collect.border import Crossing
 from flywheel.collect.commands import import_archive
 from flywheel.collect.imports import read, shapes
 from flywheel.collect.imports.run import ImportReport, import_path
 from flywheel.collect.record import Gone, Record
 from flywheel.collect.store import Store
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.collect.conftest import KEY, recording
 from tests.collect.test_reddit import comment, listing, post
 

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from werkzeug import Request, Response
+
 from flywheel.collect.border import Crossing
 from flywheel.collect.record import Gone, Record, iso
 from flywheel.collect.runner import Options
 from flywheel.collect.sources import reddit
-from werkzeug import Request, Response
-
 from tests.collect.conftest import ASKED, NOW, Desk, answer, recording, turns
 
 TOKEN = {"access_token": "a-token-of-the-tests", "token_type": "bearer", "expires_in": 3600, "scope": "*"}
@@ -21,8 +21,8 @@ def post(id: str = "1abc", **more: Any) -> dict[str, Any]:
     data = {
         "id": id, "name": f"t3_{id}", "subreddit": "LocalLLaMA", "title": "LoRA fine-tuning forgets",
         "selftext": "After **three** epochs\n\n> someone else said\n\nit forgets.", "author": "ann",
-        "created_utc": NOW - DAY, "edited": False, "score": 12, "num_comments": 2, "permalink": f"/r/LocalLLaMA/comments/{id}/lora_finetuning/",
-        "is_self": True, "removed_by_category": None,
+        "created_utc": NOW - DAY, "edited": False, "score": 12, "num_comments": 2,
+        "permalink": f"/r/LocalLLaMA/comments/{id}/lora_finetuning/", "is_self": True, "removed_by_category": None,
     }  # fmt: skip
     return {"kind": "t3", "data": data | more}
 

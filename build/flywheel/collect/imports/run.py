@@ -34,7 +34,7 @@ class ImportReport:
     @property
     def news(self) -> bool:
         c = self.counts
-        return bool(c.new or c.changed or self.erased)
+        return bool(c.new or c.changed or c.newly_gone or c.newly_quarantined)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

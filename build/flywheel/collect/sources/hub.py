@@ -27,6 +27,7 @@ from flywheel.collect.record import Broken, Gone, Page, Record, Wanted, Why, Win
 from flywheel.collect.source import Query, Source
 
 SITE = "https://huggingface.co"
+OLDER = 50  # discussions in a row from before the window: pinned ones are fewer
 HIDDEN = "This comment has been hidden"  # what stands in place of a hidden comment's text
 
 RepoType = Literal["model", "dataset", "space"]
@@ -278,12 +279,15 @@ class Hub(Source[Settings]):
         assert isinstance(asked, Repository)  # noqa: S101 - queries() makes no other
         wanted = re.compile(asked.match, re.IGNORECASE)
         with _asking(client, plan.base_url) as (api, transport):
-            # Newest first; numbers only grow, so the last one read is a place to go on from.
-            nums = []
+            # Newest first, but for pinned ones; numbers only grow, so the last one read is a place to go on from.
+            nums, older = [], 0
             for one in api.get_repo_discussions(asked.name, repo_type=asked.type, discussion_type="discussion"):
-                if one.created_at.timestamp() < window.since:
+                older = older + 1 if one.created_at.timestamp() < window.since else 0
+                if older >= OLDER:
                     break
-                if one.created_at.timestamp() < window.until and (cursor is None or one.num < int(cursor)):
+                if window.since <= one.created_at.timestamp() < window.until and (
+                    cursor is None or one.num < int(cursor)
+                ):
                     nums.append(one.num)
             lost = transport.broken
         nums = sorted(set(nums), reverse=True)
