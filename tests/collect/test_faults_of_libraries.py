@@ -7,6 +7,8 @@ import pytest
 from werkzeug import Request, Response
 
 from flywheel.collect.record import iso
+from flywheel.collect.runner import Options, Runner
+from flywheel.collect.store import Store
 from tests.collect import test_faults as faults
 from tests.collect.conftest import ASKED, KEY, Desk, answer
 from tests.collect.test_reddit import CREDENTIALS, TOKEN
@@ -213,8 +215,6 @@ def test_the_budget_of_requests_stops_and_the_next_run_goes_on(desk: Desk, world
 
 
 def test_ten_kills_at_commit_points_end_as_an_undisturbed_run(desk: Desk, world: World) -> None:
-    from flywheel.collect.runner import Runner
-    from flywheel.collect.store import Store
 
     class KilledError(Exception):
         pass
