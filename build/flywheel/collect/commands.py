@@ -1,4 +1,4 @@
-"""The commands around collecting: `collect`, `hydrate`, `forget`."""
+"""The commands around collecting: `collect`, `import`, `hydrate`, `forget`."""
 
 import json
 import logging
@@ -15,6 +15,7 @@ import click
 
 from flywheel.collect import hydrate as hydrating
 from flywheel.collect import tombstones
+from flywheel.collect.imports import run as importing
 from flywheel.collect.plan import read_plan
 from flywheel.collect.record import Gone, Why
 from flywheel.collect.report import as_text
@@ -216,4 +217,53 @@ def forget(urls: tuple[str, ...], store_path: Path | None, data_path: Path | Non
         click.echo(f"{len(added)} new tombstones, {held} posts erased from {places.store}")
 
 
-COMMANDS: list[click.Command] = [collect, hydrate, forget]
+@click.command("import")
+@click.argument("path", type=click.Path(exists=True, path_type=Path), metavar="FILE")
+@click.option("--source", required=True, help="What it holds: reddit, discord, hf_hub, github … or jsonl for any.")
+@click.option("--frame", type=click.Choice(["population", "neutral", "targeted"]), help="How its posts were come by.")
+@click.option("--corpus", type=click.Choice(["public", "platform"]), default="public", show_default=True)
+@store_option
+@data_option
+@report_option
+def import_archive(
+    path: Path,
+    source: str,
+    frame: str | None,
+    corpus: str,
+    store_path: Path | None,
+    data_path: Path | None,
+    report_path: Path | None,
+) -> None:
+    """Takes a public archive or an export into the private raw store: a file, or all files of a folder.
+
+    JSON lines or one JSON document, plain or packed (gz, zst, bz2, xz). What cannot be read is set aside with its
+    reason and the import goes on. Importing the same file again changes nothing.
+    """
+    places = Places.of(store_path, data_path)
+    with one_clear_error():
+        known = importing.names(places.data / "sources.yml")
+        if source not in known:
+            raise click.BadParameter(f"{source!r} is none of {', '.join(known)}", param_hint="--source")
+        with places.open() as store:
+            report = importing.import_path(store, path, source, _today(), frame, corpus, _counting())
+            if report.news:
+                store.save_run(_today(), report.as_dict())
+        # What the data do not name needs no public tombstone: the store has its own.
+        named = {signal_id(url) for url in hydrating.urls_in(places.data)} if report.erased else set()
+        erased = {one: why for one, why in report.erased.items() if one in named}
+        tombstones.append(places.tombstones, erased, _today()[:7])
+        if report_path:
+            report_path.write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        click.echo(report.as_text())
+        if report.faults:
+            raise FaultsError(report.faults)
+
+
+def _counting() -> Callable[[int], None]:
+    """The number of rows so far on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda rows: None
+    return lambda rows: click.echo(f"\r{rows:,} rows", nl=False, err=True)
+
+
+COMMANDS: list[click.Command] = [collect, import_archive, hydrate, forget]
