@@ -216,8 +216,8 @@ class Store:
             marks = ", ".join(f":{name}" for name in row)
             self.db.execute(f"INSERT INTO items ({names}) VALUES ({marks})", row)  # noqa: S608 - names are ours
             return "new"
-        if old["edited"] and (row["edited"] or ("" if found.collector is None else old["edited"])) < old["edited"]:
-            return "same"  # an older state of a post we know better: an archive read after the live source
+        if _is_older(row, old):
+            return "same"
         if _BREADTH.get(old["frame"], 0) >= _BREADTH.get(row["frame"], 0):
             row |= {name: old[name] for name in ("query", "frame", "corpus")}
         row |= {name: old[name] for name in (*_KEPT, "collector") if row[name] is None}
@@ -464,6 +464,14 @@ class Store:
     def save_run(self, day: str, report: Mapping[str, Any]) -> None:
         with self._transaction("run"):
             self.db.execute("INSERT INTO runs (day, report) VALUES (?, ?)", (day, json.dumps(report, sort_keys=True)))
+
+
+def _is_older(row: Mapping[str, Any], old: sqlite3.Row) -> bool:
+    """Whether a row is an earlier state of the post than the one held. A dump that tells no time of change is taken
+    for earlier than what a live source told with one."""
+    if row["edited"] or not old["edited"]:
+        return bool(old["edited"] and row["edited"] < old["edited"])
+    return row["collector"] is None and old["collector"] is not None
 
 
 def content_hash(title: str | None, body: str | None) -> str:
