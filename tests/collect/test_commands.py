@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flywheel.collect.commands import COMMANDS
+from flywheel.collect.record import Gone
 from flywheel.signal import signal_id
 from tests.collect.conftest import ASKED, Desk, answer, write_plan
 from tests.collect.worlds import WORLDS, DiscourseWorld, GitHubWorld, HackerNewsWorld, StackExchangeWorld
@@ -63,6 +64,18 @@ def test_what_is_gone_at_the_source_gets_a_tombstone_in_the_data(desk: Desk) -> 
     call("collect", "--plan", path, "--since", "2026-11-18")
     lines = [json.loads(line) for line in Path("data/tombstones.jsonl").read_text().splitlines()]
     assert [(line["id"], line["reason"]) for line in lines] == [("hn.1002", "deleted")]
+
+
+def test_an_erasure_that_was_cut_short_still_gets_its_tombstone_in_the_data(desk: Desk) -> None:
+    world = HackerNewsWorld(desk.replay)
+    path = write_plan(desk.directory, world.entry())
+    (desk.directory / "data" / "signals").mkdir()
+    (desk.directory / "data" / "signals" / "s.jsonl").write_text(json.dumps({"url": world.url(2)}) + "\n")
+    call("collect", "--plan", path)
+    with desk.store() as store:  # as if the run had been killed right after
+        store.erase([Gone("deleted", world.native(2), source="hackernews")], "2026-11-18")
+    call("collect", "--plan", path)
+    assert json.loads(Path("data/tombstones.jsonl").read_text())["id"] == "hn.1002"
 
 
 def test_a_dry_run_asks_and_writes_nothing(desk: Desk, plan: Path) -> None:

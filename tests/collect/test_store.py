@@ -63,6 +63,19 @@ def test_an_older_state_does_not_replace_a_newer_one(store: Store) -> None:
     assert row(store)["body"] == "new"
 
 
+def test_an_archive_that_tells_no_time_of_change_does_not_replace_a_newer_state(store: Store) -> None:
+    put(store, replace(POST, body="live", edited="2026-11-17T00:00:00Z"))
+    assert put(store, replace(POST, body="dump"), found=Found(None, "import:x")) == "same"
+    assert row(store)["body"] == "live"
+
+
+def test_a_post_under_another_spelling_of_its_url_is_the_same(store: Store) -> None:
+    forum = replace(POST, source="discourse", native_id="f.org:9", url="https://f.org/t/a-title/9", kind="post")
+    put(store, forum)
+    assert store.missing(["https://f.org/t/another-title/9"]) == []
+    assert store.erase([Gone("request", url="https://f.org/t/another-title/9")], DAY) == 1
+
+
 def test_the_broader_frame_stays(store: Store) -> None:
     put(store, POST, found=Found("github", "narrow", "targeted", "public"))
     put(store, POST, found=Found("github", "broad", "population", "public"))

@@ -25,8 +25,8 @@ How a source is added: one file, two entries, nothing else.
      the runner understands. A library that brings its own HTTP calls `client.before_request(host, lane)`
      before each request and `client.wait_told(lane, seconds, why)` when it was told to wait, and raises the
      errors of `client`.
-   - `missing`: why it cannot be asked (`no_credentials: …`); `headers`: where credentials go, never into a
-     url.
+   - `missing`: why it cannot be asked (`no_credentials: …`), `left_out`: which part of the plan cannot;
+     `headers`: where credentials go, never into a url.
 2. An entry in `data/sources.yml`: its terms and text policy; `Record.source` is its slug.
 3. An entry in `data/collect.yml`: what is asked, with frame, corpus and reason.
 

@@ -2,8 +2,9 @@
 
 import json
 import logging
+import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -80,6 +81,8 @@ def one_clear_error() -> Iterator[None]:
         yield
     except (FaultsError, StoreError) as error:
         raise click.ClickException(str(error)) from None
+    except sqlite3.OperationalError as error:  # locked, read-only, disk full
+        raise click.ClickException(f"the store cannot be written: {error}") from None
 
 
 def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
@@ -112,8 +115,11 @@ def _bars() -> Callable[[str, int, int], None]:
     return progress
 
 
-def _finish(report: RunReport, places: Places, report_path: Path | None) -> None:
-    tombstones.append(places.tombstones, report.erased, _today()[:7])
+def _finish(report: RunReport, buried: Mapping[str, Why], places: Places, report_path: Path | None) -> None:
+    # What an earlier run erased before it was cut short is made good here, where the data name it.
+    named = {signal_id(url) for url in hydrating.urls_in(places.data)} if buried else set()
+    erased = report.erased | {one: why for one, why in buried.items() if one in named}
+    tombstones.append(places.tombstones, erased, _today()[:7])
     if report_path:
         report_path.write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     click.echo(as_text(report))
@@ -159,7 +165,8 @@ def collect(
             return
         with places.open() as store:
             report = Runner(store, plan, progress=_bars()).run(options)
-        _finish(report, places, report_path)
+            buried = store.buried()
+        _finish(report, buried, places, report_path)
 
 
 @click.command()
@@ -184,7 +191,8 @@ def hydrate(
         urls = list(dict.fromkeys(hydrating.urls_in(places.data)))
         with places.open() as store:
             report = hydrating.hydrate(Runner(store, plan), urls, only, budget)
-        _finish(report, places, report_path)
+            buried = store.buried()
+        _finish(report, buried, places, report_path)
 
 
 @click.command()

@@ -30,6 +30,7 @@ def _source(source: SourceReport) -> list[str]:
         if window.verdict != "complete":
             span = f"{window.since} to {window.until}"
             lines.append(f"  {window.verdict}: {window.query} {span}: {window.reason}")
+    lines += [f"  left out: {what}" for what in source.left_out]
     if source.skipped:
         lines.append(f"  {source.skipped}")
     if source.failed:

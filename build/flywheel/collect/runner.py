@@ -81,6 +81,7 @@ class SourceReport:
     counts: Counts = field(default_factory=Counts)
     rechecked: int = 0
     windows: list[WindowReport] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)  # parts of the plan that could not be asked, with the reason
     skipped: str = ""  # why it was not asked, or not to the end
     failed: str = ""  # what someone must look at
     resume_after: str = ""
@@ -162,6 +163,7 @@ class Runner:
                     continue
                 run = _SourceRun(Runner(store, plan), source, entry, options, now)
                 lines.append(f"{name}: at most {options.budget or entry.requests} requests")
+                lines += [f"  left out: {what}" for what in source.left_out(entry, os.environ)]
                 for query in source.queries(entry, os.environ):
                     spans = [f"{iso(p.window.since)} to {iso(p.window.until)}" for p in run.windows(query)]
                     frame = f"{query.asked.frame}, {query.asked.corpus}"
@@ -210,6 +212,7 @@ class _SourceRun:
         if why := self.source.missing(self.entry, self.runner.environ):
             report.skipped = why
             return report
+        report.left_out = list(self.source.left_out(self.entry, self.runner.environ))
         client = self.runner.client(self.source, self.entry, self.options.budget)
         try:
             for query in self.source.queries(self.entry, self.runner.environ):

@@ -40,6 +40,10 @@ class Source(ABC, Generic[SettingsT]):
         """Headers of every request; credentials go here, never into a url."""
         return {}
 
+    def left_out(self, plan: SettingsT, environ: Mapping[str, str]) -> Sequence[str]:
+        """What of the plan cannot be asked, each with its reason; the rest is asked, and the report names these."""
+        return ()
+
     @abstractmethod
     def queries(self, plan: SettingsT, environ: Mapping[str, str]) -> Sequence[Query]:
         """What the plan asks, in the order it is asked."""

@@ -25,7 +25,9 @@ SCHEMA_VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE items (
-  source TEXT NOT NULL, native_id TEXT NOT NULL, url TEXT NOT NULL,
+  source TEXT NOT NULL, native_id TEXT NOT NULL,
+  id TEXT NOT NULL,          -- public id (signal_id): the same post under another spelling of its url has the same
+  url TEXT NOT NULL,
   kind TEXT NOT NULL, community TEXT NOT NULL,
   title TEXT, body TEXT, created TEXT, edited TEXT, score INTEGER, n_replies INTEGER, thread TEXT,
   author_hash TEXT, state TEXT, license TEXT, attribution TEXT, ref TEXT,
@@ -35,7 +37,7 @@ CREATE TABLE items (
   first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, last_checked TEXT NOT NULL,   -- UTC days
   PRIMARY KEY (source, native_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX items_url ON items(url);
+CREATE INDEX items_id ON items(id);
 CREATE INDEX items_collector ON items(collector, last_checked);
 CREATE TABLE windows (
   source TEXT NOT NULL, query TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -203,7 +205,7 @@ class Store:
 
     def _put(self, record: Record, found: Found, day: str) -> str:
         row = self._row(record, found)
-        if self.tombstone_of(record.source, record.native_id, row["url"]):
+        if self._is_buried(record.source, record.native_id, row["id"]):
             return "tombstoned"
         old = self.db.execute(
             "SELECT * FROM items WHERE source = ? AND native_id = ?", (record.source, record.native_id)
@@ -214,7 +216,7 @@ class Store:
             marks = ", ".join(f":{name}" for name in row)
             self.db.execute(f"INSERT INTO items ({names}) VALUES ({marks})", row)  # noqa: S608 - names are ours
             return "new"
-        if old["edited"] and row["edited"] and row["edited"] < old["edited"]:
+        if old["edited"] and (row["edited"] or ("" if found.collector is None else old["edited"])) < old["edited"]:
             return "same"  # an older state of a post we know better: an archive read after the live source
         if _BREADTH.get(old["frame"], 0) >= _BREADTH.get(row["frame"], 0):
             row |= {name: old[name] for name in ("query", "frame", "corpus")}
@@ -232,6 +234,7 @@ class Store:
             if row[name] is not None:
                 row[name] = safe(row[name]) or None
         row["url"] = scrub(record.url)
+        row["id"] = signal_id(row["url"])
         row["author_hash"] = self.author_hash(record.source, record.author)
         row["content_hash"] = content_hash(row["title"], row["body"])
         return {**row, **found._asdict()}
@@ -255,11 +258,11 @@ class Store:
 
     # --- erasing ----------
 
-    def tombstone_of(self, source: str, native_id: str, url: str) -> bool:
+    def _is_buried(self, source: str, native_id: str, public_id: str) -> bool:
         return (
             self.db.execute(
                 "SELECT 1 FROM tombstones WHERE (source = ? AND native_id = ?) OR id = ?",
-                (source, native_id, signal_id(url)),
+                (source, native_id, public_id),
             ).fetchone()
             is not None
         )
@@ -268,14 +271,11 @@ class Store:
         """Whether that was news, and the public ids it concerns."""
         url = canonical_url(gone.url) if gone.url else None
         rows = self.db.execute(
-            "SELECT source, native_id, url FROM items "
-            "WHERE (native_id = ?1 AND (?2 IS NULL OR source = ?2)) OR url = ?3",
-            (gone.native_id, gone.source, url),
+            "SELECT source, native_id, id FROM items WHERE (native_id = ?1 AND (?2 IS NULL OR source = ?2)) OR id = ?3",
+            (gone.native_id, gone.source, signal_id(url) if url else None),
         ).fetchall()
-        ids = {signal_id(row["url"]) for row in rows} | ({signal_id(url)} if url else set())
-        keys: dict[tuple[str, str], str | None] = {
-            (row["source"], row["native_id"]): signal_id(row["url"]) for row in rows
-        }
+        ids = {row["id"] for row in rows} | ({signal_id(url)} if url else set())
+        keys: dict[tuple[str, str], str | None] = {(row["source"], row["native_id"]): row["id"] for row in rows}
         if not keys:
             # Never seen here. Remembered all the same, so that no archive brings it in later.
             keys = {(gone.source or "", gone.native_id or next(iter(ids), "")): next(iter(ids), None)}
@@ -308,18 +308,27 @@ class Store:
         }
         if not wanted:
             return 0
-        urls = [row["url"] for row in self.db.execute("SELECT url FROM items") if signal_id(row["url"]) in wanted]
+        held = [
+            (row["id"], row["url"])
+            for public_id in sorted(wanted)
+            for row in self.db.execute("SELECT id, url FROM items WHERE id = ?", (public_id,))
+        ]
         with self._transaction("bury"):
-            for url in urls:
-                self._erase(Gone(tombstones[signal_id(url)], url=url), day)
+            for public_id, url in held:
+                self._erase(Gone(tombstones[public_id], url=url), day)
             for public_id in sorted(wanted):
                 self.db.execute(
                     "INSERT OR IGNORE INTO tombstones VALUES ('', ?1, ?1, ?2, ?3)",
                     (public_id, day, tombstones[public_id]),
                 )
-        if urls:
+        if held:
             self.wipe()
-        return len(urls)
+        return len(held)
+
+    def buried(self) -> dict[str, Why]:
+        """Public id → why, of every post that was erased here or may never come in."""
+        rows = self.db.execute("SELECT id, why FROM tombstones WHERE id IS NOT NULL ORDER BY id")
+        return {row["id"]: row["why"] for row in rows}
 
     def wipe(self) -> None:
         """Empties the write-ahead log, which still holds pages as they were; the pages themselves were
@@ -416,13 +425,9 @@ class Store:
         ]
 
     def missing(self, urls: Iterable[str]) -> list[str]:
-        """The canonical urls that the store neither holds with a text nor has buried, in order."""
-        return [
-            url
-            for url in urls
-            if not self.db.execute("SELECT 1 FROM items WHERE url = ?", (url,)).fetchone()
-            and not self.db.execute("SELECT 1 FROM tombstones WHERE id = ?", (signal_id(url),)).fetchone()
-        ]
+        """The canonical urls of posts that the store neither holds nor has buried, in order."""
+        query = "SELECT 1 FROM items WHERE id = ?1 UNION ALL SELECT 1 FROM tombstones WHERE id = ?1"
+        return [url for url in urls if not self.db.execute(query, (signal_id(url),)).fetchone()]
 
     def checked(self, collector: str, native_ids: Sequence[str], day: str) -> None:
         """Notes that posts were looked up, without news."""

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from flywheel.clean import markdown_text
 from flywheel.collect.border import Count, Crossing, Id, IsoTime, Item, cross
-from flywheel.collect.client import Answer, CallerError, Client, NotThereError, UnavailableError, rebased
+from flywheel.collect.client import Answer, Client, NotThereError, UnavailableError, rebased
 from flywheel.collect.plan import Asked, BaseUrl, SourcePlan
 from flywheel.collect.record import Gone, Page, Record, Wanted, Window, iso, iso_of, seconds_of
 from flywheel.collect.source import Query, Source
@@ -219,8 +219,17 @@ class GitHub(Source[Settings]):
         token = self._token(environ)
         return common | ({"Authorization": f"Bearer {token}"} if token else {})
 
+    def left_out(self, plan: Settings, environ: Mapping[str, str]) -> Sequence[str]:
+        if self._token(environ):
+            return ()
+        names = [r.name for r in plan.repositories if "discussions" in r.parts]
+        return [f"discussions of {name}: no_credentials: they need GITHUB_TOKEN" for name in names]
+
     def queries(self, plan: Settings, environ: Mapping[str, str]) -> Sequence[Query]:
-        asked = [Query(f"{part}:{r.name}", r, part) for r in plan.repositories for part in r.parts]
+        parts = [
+            (r, part) for r in plan.repositories for part in r.parts if part != "discussions" or self._token(environ)
+        ]
+        asked = [Query(f"{part}:{r.name}", r, part) for r, part in parts]
         asked += [Query(f"search:is:{s.type}:{s.q}", s, "search") for s in plan.searches]
         return asked
 
@@ -282,8 +291,6 @@ class GitHub(Source[Settings]):
         self, client: Client, plan: Settings, repository: Repository, window: Window, cursor: str | None
     ) -> Iterator[Page]:
         """Discussions, latest change first, down to the start of the window."""
-        if "Authorization" not in client.headers:
-            raise CallerError("no_credentials: discussions need GITHUB_TOKEN")
         owner, _, name = repository.name.partition("/")
         after, sizes = cursor or None, list(DISCUSSIONS)
         while True:
