@@ -3,9 +3,11 @@ hand."""
 
 from typing import Any
 
+import httpx2
 import pytest
 from werkzeug import Request, Response
 
+from flywheel.collect.client import Client
 from flywheel.collect.record import iso
 from flywheel.collect.runner import Options, SourceReport
 from flywheel.collect.sources import hub
@@ -178,6 +180,17 @@ def test_a_refused_token_stops_the_source(desk: Desk) -> None:
     bad = answer({"error": "Invalid credentials in Authorization header"}, 401)
     desk.replay.on(f"/api/models/{REPO}/discussions", bad)
     assert "refused" in site.run().failed
+
+
+@pytest.mark.parametrize(
+    "address", ["https://huggingface.co/api/agent-harnesses", "https://huggingface.co/api/models/o/r"]
+)
+def test_nothing_goes_out_but_what_is_asked_of_the_host_of_the_plan(desk: Desk, address: str) -> None:
+    transport = hub._Transport(Client(), desk.replay.url)
+    for url in (address, desk.replay.url + "/api/agent-harnesses"):
+        with pytest.raises(httpx2.ConnectError):
+            transport.handle_request(httpx2.Request("GET", url))
+    assert desk.replay.asked == []
 
 
 def test_the_token_travels_in_a_header(desk: Desk) -> None:

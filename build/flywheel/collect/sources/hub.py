@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import httpx2
 from huggingface_hub import HfApi, set_client_factory
@@ -201,16 +201,19 @@ def _name(item: Listed | Event) -> str | None:
 class _Transport(httpx2.BaseTransport):
     """Carries the questions of `huggingface_hub` over the common client, and keeps what came back."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, base_url: str) -> None:
+        self._client, self._base_url = client, str(httpx2.URL(base_url)).rstrip("/")
         self.answer: Any = None
         self.broken: list[Broken] = []
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        host = f"{url.scheme}://{url.netloc.decode()}"
+        # The library asks its default host a question of its own, for words in its User-Agent. Nothing goes out but
+        # to the host of the plan, and nothing but what is asked here.
+        path = str(request.url).removeprefix(self._base_url)
+        if not path.startswith(tuple(f"/api/{kind}s/" for kind in get_args(RepoType))):
+            raise httpx2.ConnectError("not asked for", request=request)
         try:
-            self.answer = self._client.get(host, url.raw_path.decode()).data
+            self.answer = self._client.get(self._base_url, path).data
         except AuthError as error:
             # The Hub says 401 of a repository that is private or not there, 403 where discussions are closed.
             if "Invalid credentials" in str(error):
@@ -252,7 +255,7 @@ class _Transport(httpx2.BaseTransport):
 @contextmanager
 def _asking(client: Client, base_url: str) -> Iterator[tuple[HfApi, _Transport]]:
     """The library, asking through our client for as long as the block lasts."""
-    transport = _Transport(client)
+    transport = _Transport(client, base_url)
     set_client_factory(lambda: httpx2.Client(transport=transport))
     try:
         yield HfApi(endpoint=base_url, token=False), transport
