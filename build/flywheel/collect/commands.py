@@ -19,7 +19,7 @@ from flywheel.collect.imports import run as importing
 from flywheel.collect.plan import read_plan
 from flywheel.collect.record import Gone, Why
 from flywheel.collect.report import as_text
-from flywheel.collect.runner import Options, Runner, RunReport
+from flywheel.collect.runner import Options, Progress, Runner, RunReport, no_progress
 from flywheel.collect.store import KEY_FILE, Store, StoreError, author_key
 from flywheel.faults import FaultsError
 from flywheel.signal import canonical_url, signal_id
@@ -96,16 +96,14 @@ def _today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
-def _bars() -> Callable[[str, int, int], None]:
+def _bars() -> Progress:
     """A bar a source on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return no_progress
     bars: dict[str, Any] = {}
 
     def progress(source: str, done: int, known: int) -> None:
-        if not sys.stderr.isatty():
-            return
         if source not in bars:
-            for finished in bars.values():
-                finished.render_finish()
             bars[source] = click.progressbar(length=known, label=f"{source:<14}", file=sys.stderr)
         bars[source].length = known
         bars[source].update(done - bars[source].pos)
