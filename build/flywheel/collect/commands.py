@@ -173,6 +173,12 @@ def collect(
 @data_option
 @source_option
 @budget_option
+@click.option(
+    "--from",
+    "archive",
+    type=click.Path(exists=True, path_type=Path),
+    help="Take it from this archive (a file or a folder), not from the sources; --source says how it is read.",
+)
 @report_option
 def hydrate(
     plan_path: Path | None,
@@ -180,13 +186,25 @@ def hydrate(
     data_path: Path | None,
     only: tuple[str, ...],
     budget: int | None,
+    archive: Path | None,
     report_path: Path | None,
 ) -> None:
-    """Fetches the text of the coded posts, whose urls are in data/."""
+    """Fetches the text of the coded posts, whose urls are in data/, from their sources or from an archive."""
     places = Places.of(store_path, data_path, plan_path)
     with one_clear_error():
-        plan = read_plan(places.plan)
         urls = list(dict.fromkeys(hydrating.urls_in(places.data)))
+        if archive:
+            if len(only) > 1:
+                raise click.BadParameter("an archive is of one source", param_hint="--source")
+            with places.open() as store:
+                told = hydrating.from_archive(store, archive, urls, _today(), *only)
+                click.echo(
+                    f"{told.as_text()}\n{len(store.missing(urls)):,} of {len(urls):,} posts are still without text"
+                )
+            if told.faults:
+                raise FaultsError(told.faults)
+            return
+        plan = read_plan(places.plan)
         with places.open() as store:
             report = hydrating.hydrate(Runner(store, plan), urls, only, budget)
             buried = store.buried()
@@ -246,10 +264,10 @@ def import_archive(
             report = importing.import_path(store, path, source, _today(), frame, corpus, _counting())
             if report.news:
                 store.save_run(_today(), report.as_dict())
+            buried = store.buried()
         # What the data do not name needs no public tombstone: the store has its own.
-        named = {signal_id(url) for url in hydrating.urls_in(places.data)} if report.erased else set()
-        erased = {one: why for one, why in report.erased.items() if one in named}
-        tombstones.append(places.tombstones, erased, _today()[:7])
+        named = {signal_id(url) for url in hydrating.urls_in(places.data)} if buried else set()
+        tombstones.append(places.tombstones, {i: why for i, why in buried.items() if i in named}, _today()[:7])
         if report_path:
             report_path.write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         click.echo(report.as_text())
