@@ -1,7 +1,7 @@
 """One import: rows of a file or folder, in batches, into the raw store."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,9 @@ import yaml
 
 from flywheel.collect.border import Crossing, broken
 from flywheel.collect.imports import plain, read, shapes
-from flywheel.collect.record import Broken, Page, Record, Why
+from flywheel.collect.record import Broken, Page, Why
 from flywheel.collect.store import Counts, Found, Store
 from flywheel.faults import Fault, FaultsError
-from flywheel.signal import signal_id
 
 BATCH = 1000  # items in one transaction
 SHOWN = 20  # reasons in the text of a report
@@ -108,21 +107,9 @@ def import_path(
     """Imports a file, or all files under a folder, a batch in one transaction."""
     report = ImportReport(shapes.COLLECTORS.get(source, source))
     for file, page in pages_of(path, source, report):
-        page = replace(page, records=[_held(store, record) for record in page.records])
         found = Found(None, f"import:{file.name}", frame, corpus)
         counts, erased = store.write_page(page, found, day, f"import:{report.source}")
         report.counts.add(counts)
         report.erased |= erased
         progress(report.rows)
     return report
-
-
-def _held(store: Store, record: Record) -> Record:
-    """A post that the archive knows by its url alone keeps the name under which it is held already."""
-    if not record.native_id.startswith("url:"):
-        return record
-    row = store.db.execute(
-        "SELECT native_id FROM items WHERE id = ? AND source = ? ORDER BY native_id LIMIT 1",
-        (signal_id(record.url), record.source),
-    ).fetchone()
-    return replace(record, native_id=row["native_id"]) if row else record
