@@ -248,10 +248,10 @@ def import_archive(
             report = importing.import_path(store, path, source, _today(), frame, corpus, _counting())
             if report.news:
                 store.save_run(_today(), report.as_dict())
+            buried = store.buried()
         # What the data do not name needs no public tombstone: the store has its own.
-        named = {signal_id(url) for url in hydrating.urls_in(places.data)} if report.erased else set()
-        erased = {one: why for one, why in report.erased.items() if one in named}
-        tombstones.append(places.tombstones, erased, _today()[:7])
+        named = {signal_id(url) for url in hydrating.urls_in(places.data)} if buried else set()
+        tombstones.append(places.tombstones, {i: why for i, why in buried.items() if i in named}, _today()[:7])
         if report_path:
             report_path.write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         click.echo(report.as_text())

@@ -1,6 +1,6 @@
 """One import: rows of a file or folder, in batches, into the raw store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ import yaml
 
 from flywheel.collect.border import Crossing, broken
 from flywheel.collect.imports import plain, read, shapes
-from flywheel.collect.record import Broken, Record, Why
+from flywheel.collect.record import Broken, Page, Record, Why
 from flywheel.collect.store import Counts, Found, Store
 from flywheel.faults import Fault, FaultsError
+from flywheel.signal import signal_id
 
 BATCH = 1000  # items in one transaction
 SHOWN = 20  # reasons in the text of a report
@@ -60,6 +61,41 @@ def names(sources: Path | None = None) -> list[str]:
     return sorted({*shapes.SHAPES, *plain.FIXED, *shapes.COLLECTORS, plain.ANY} | slugs)
 
 
+def pages_of(path: Path, source: str, report: ImportReport) -> Iterator[tuple[Path, Page]]:
+    """(file, page) of everything in a file, or in all files under a folder; `report` is kept up on the way. A file
+    that cannot be read to its end is in `report.faults`; what it gave before that comes out all the same."""
+    known = shapes.shapes_of(shapes.COLLECTORS.get(source, source))
+    for file in read.files_of(path):
+        report.files += 1
+        crossing, placed = Crossing(), 0
+        try:
+            for row in read.rows(file):
+                report.rows += 1
+                if row.error:
+                    # The line itself is not kept: what is not JSON cannot be cleared of names.
+                    crossing.broken.append(broken({"file": row.file, "line": row.line}, row.error))
+                else:
+                    shapes.take(row, known, crossing)
+                placed = _place(crossing.broken, placed, row, report)
+                if len(crossing.records) + len(crossing.gone) + len(crossing.broken) >= BATCH:
+                    yield file, crossing.page()
+                    crossing, placed = Crossing(), 0
+        except FaultsError as error:
+            report.faults += error.faults
+        if crossing.page().n_items:
+            yield file, crossing.page()
+
+
+def _place(broken: list[Broken], start: int, row: read.Row, report: ImportReport) -> int:
+    """Gives the broken items from `start` on their place, and counts their reasons."""
+    place = f"{row.file}, line {row.line}"
+    for at, one in enumerate(broken[start:], start):
+        report.reasons[one.reason] = report.reasons.get(one.reason, 0) + 1
+        report.first.setdefault(one.reason, place)
+        broken[at] = Broken(f"{place}: {one.reason}", one.raw, one.native_id)
+    return len(broken)
+
+
 def import_path(
     store: Store,
     path: Path,
@@ -69,72 +105,24 @@ def import_path(
     corpus: str | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportReport:
-    """Imports a file, or all files under a folder. A file that cannot be read to its end is in `faults`; what it
-    gave before that is stored, and so are the other files."""
-    source = shapes.COLLECTORS.get(source, source)
-    report = ImportReport(source)
-    known = shapes.shapes_of(source)
-    for file in read.files_of(path):
-        report.files += 1
-        batch = _Batch(store, report, Found(None, f"import:{file.name}", frame, corpus), day)
-        try:
-            for row in read.rows(file):
-                report.rows += 1
-                batch.take(row, known)
-                if batch.size >= BATCH:
-                    batch.write()
-                    progress(report.rows)
-        except FaultsError as error:
-            report.faults += error.faults
-        batch.write()
-    progress(report.rows)
+    """Imports a file, or all files under a folder, a batch in one transaction."""
+    report = ImportReport(shapes.COLLECTORS.get(source, source))
+    for file, page in pages_of(path, source, report):
+        page = replace(page, records=[_held(store, record) for record in page.records])
+        found = Found(None, f"import:{file.name}", frame, corpus)
+        counts, erased = store.write_page(page, found, day, f"import:{report.source}")
+        report.counts.add(counts)
+        report.erased |= erased
+        progress(report.rows)
     return report
 
 
-class _Batch:
-    """Items on their way into the store."""
-
-    def __init__(self, store: Store, report: ImportReport, found: Found, day: str) -> None:
-        self._store, self._report, self._found, self._day = store, report, found, day
-        self._crossing = Crossing()
-        self._placed = 0
-
-    @property
-    def size(self) -> int:
-        c = self._crossing
-        return len(c.records) + len(c.gone) + len(c.broken)
-
-    def take(self, row: read.Row, known: tuple[shapes.Shape, ...]) -> None:
-        if row.error:
-            # The line itself is not kept: what is not JSON cannot be cleared of names.
-            self._crossing.broken.append(broken({"file": row.file, "line": row.line}, row.error))
-        else:
-            shapes.take(row, known, self._crossing)
-        place = f"{row.file}, line {row.line}"
-        for at in range(self._placed, len(self._crossing.broken)):
-            one = self._crossing.broken[at]
-            self._report.reasons[one.reason] = self._report.reasons.get(one.reason, 0) + 1
-            self._report.first.setdefault(one.reason, place)
-            self._crossing.broken[at] = Broken(f"{place}: {one.reason}", one.raw, one.native_id)
-        self._placed = len(self._crossing.broken)
-
-    def write(self) -> None:
-        if not (self.size or self._crossing.unused):
-            return
-        self._crossing.records = [self._known(record) for record in self._crossing.records]
-        counts, erased = self._store.write_page(
-            self._crossing.page(), self._found, self._day, f"import:{self._report.source}"
-        )
-        self._report.counts.add(counts)
-        self._report.erased |= erased
-        self._crossing, self._placed = Crossing(), 0
-
-    def _known(self, record: Record) -> Record:
-        """A post that the archive knows by its url alone keeps the name under which it is held already."""
-        if not record.native_id.startswith("url:"):
-            return record
-        row = self._store.db.execute(
-            "SELECT native_id FROM items WHERE source = ? AND url = ? ORDER BY native_id LIMIT 1",
-            (record.source, record.url),
-        ).fetchone()
-        return replace(record, native_id=row["native_id"]) if row else record
+def _held(store: Store, record: Record) -> Record:
+    """A post that the archive knows by its url alone keeps the name under which it is held already."""
+    if not record.native_id.startswith("url:"):
+        return record
+    row = store.db.execute(
+        "SELECT native_id FROM items WHERE id = ? AND source = ? ORDER BY native_id LIMIT 1",
+        (signal_id(record.url), record.source),
+    ).fetchone()
+    return replace(record, native_id=row["native_id"]) if row else record
