@@ -148,6 +148,31 @@ def test_hydrate_fetches_the_coded_posts_and_nothing_else(desk: Desk, plan: Path
     assert len(desk.replay.asked) == asked
 
 
+def coded(desk: Desk, *urls: str) -> None:
+    (desk.directory / "data" / "signals").mkdir()
+    lines = "".join(json.dumps({"url": url}) + "\n" for url in urls)
+    (desk.directory / "data" / "signals" / "some.jsonl").write_text(lines)
+
+
+def test_hydrate_from_an_archive_takes_the_coded_posts_alone(desk: Desk) -> None:
+    coded(desk, "https://www.reddit.com/r/a/comments/abc1/", "https://github.com/o/r/issues/1", "https://x.org/gone")
+    folder = desk.directory / "archive"
+    folder.mkdir()
+    posts = [
+        {"id": f"abc{n}", "title": f"Post {n}", "selftext": "text", "created_utc": 1_700_000_000, "author": "ann",
+         "permalink": f"/r/a/comments/abc{n}/post/", "subreddit": "a", "score": 1, "num_comments": 0}
+        for n in range(1, 5)
+    ]  # fmt: skip
+    (folder / "reddit.jsonl").write_text("".join(json.dumps(p) + "\n" for p in posts) + "{broken\n")
+    lines = [{"url": f"https://github.com/o/r/issues/{n}", "title": f"Issue {n}", "body": "b"} for n in (1, 2)]
+    (folder / "lines.jsonl").write_text("".join(json.dumps(p) + "\n" for p in lines))
+    result = call("hydrate", "--from", folder)
+    assert result.exit_code == 0, result.output
+    assert sorted(row["title"] for row in desk.items().values()) == ["Issue 1", "Post 1"]
+    assert desk.table("quarantine") == [] and desk.replay.asked == []
+    assert "new 2" in result.output and "1 of 3 posts are still without text" in result.output
+
+
 def test_a_source_that_is_switched_off_is_named(desk: Desk) -> None:
     path = write_plan(desk.directory, GitHubWorld(desk.replay).entry(enabled=False))
     assert "github: skipped: switched off in the plan" in call("collect", "--plan", path).output

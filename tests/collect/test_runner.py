@@ -180,3 +180,17 @@ def test_a_post_found_twice_is_one_row(desk: Desk, name: str) -> None:
     run(desk, entry)
     assert len(desk.items()) == 7
     assert {row["frame"] for row in desk.items().values()} == {ASKED["frame"]}
+
+
+def test_progress_ends_where_all_that_is_known_is_done(desk: Desk) -> None:
+    told: list[tuple[str, int, int]] = []
+    entries: dict[str, Any] = {}
+    for make in WORLDS.values():
+        entries |= make(desk.replay).entry(pace=0)
+    with desk.store() as store:
+        plan = desk.plan(entries)
+        progress = lambda *step: told.append(step)  # noqa: E731
+        Runner(store, plan, {}, desk.clock, progress, lambda: 0.0).run(Options(recheck=False))
+    last = {source: (done, known) for source, done, known in told}
+    assert set(last) == set(WORLDS)
+    assert all(done == known > 0 for done, known in last.values())

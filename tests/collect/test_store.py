@@ -76,6 +76,19 @@ def test_a_post_under_another_spelling_of_its_url_is_the_same(store: Store) -> N
     assert store.erase([Gone("request", url="https://f.org/t/another-title/9")], DAY) == 1
 
 
+def test_a_post_that_a_dump_knows_by_its_url_is_one_row_whichever_came_first(store: Store) -> None:
+    by_url = replace(POST, native_id=f"url:{POST.url}", body="dump")
+    dump = Found(None, "import:x", "population")
+    assert put(store, by_url, found=dump) == "new"
+    assert put(store, POST) == "changed"
+    assert (row(store)["native_id"], row(store)["body"]) == ("issue:1", "Body")
+    assert put(store, by_url, found=dump) == "changed"
+    assert row(store)["native_id"] == "issue:1"
+    assert store.db.execute("SELECT count(*) FROM items").fetchone()[0] == 1
+    put(store, replace(POST, native_id="issue:2", url="https://github.com/o/r/issues/2"))
+    assert store.db.execute("SELECT count(*) FROM items").fetchone()[0] == 2
+
+
 def test_the_broader_frame_stays(store: Store) -> None:
     put(store, POST, found=Found("github", "narrow", "targeted", "public"))
     put(store, POST, found=Found("github", "broad", "population", "public"))

@@ -19,7 +19,7 @@ from flywheel.collect.imports import run as importing
 from flywheel.collect.plan import read_plan
 from flywheel.collect.record import Gone, Why
 from flywheel.collect.report import as_text
-from flywheel.collect.runner import Options, Runner, RunReport
+from flywheel.collect.runner import Options, Progress, Runner, RunReport, no_progress
 from flywheel.collect.store import KEY_FILE, Store, StoreError, author_key
 from flywheel.faults import FaultsError
 from flywheel.signal import canonical_url, signal_id
@@ -96,16 +96,14 @@ def _today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
-def _bars() -> Callable[[str, int, int], None]:
+def _bars() -> Progress:
     """A bar a source on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return no_progress
     bars: dict[str, Any] = {}
 
     def progress(source: str, done: int, known: int) -> None:
-        if not sys.stderr.isatty():
-            return
         if source not in bars:
-            for finished in bars.values():
-                finished.render_finish()
             bars[source] = click.progressbar(length=known, label=f"{source:<14}", file=sys.stderr)
         bars[source].length = known
         bars[source].update(done - bars[source].pos)
@@ -175,6 +173,12 @@ def collect(
 @data_option
 @source_option
 @budget_option
+@click.option(
+    "--from",
+    "archive",
+    type=click.Path(exists=True, path_type=Path),
+    help="Take it from this archive (a file or a folder), not from the sources; --source says how it is read.",
+)
 @report_option
 def hydrate(
     plan_path: Path | None,
@@ -182,13 +186,25 @@ def hydrate(
     data_path: Path | None,
     only: tuple[str, ...],
     budget: int | None,
+    archive: Path | None,
     report_path: Path | None,
 ) -> None:
-    """Fetches the text of the coded posts, whose urls are in data/."""
+    """Fetches the text of the coded posts, whose urls are in data/, from their sources or from an archive."""
     places = Places.of(store_path, data_path, plan_path)
     with one_clear_error():
-        plan = read_plan(places.plan)
         urls = list(dict.fromkeys(hydrating.urls_in(places.data)))
+        if archive:
+            if len(only) > 1:
+                raise click.BadParameter("an archive is of one source", param_hint="--source")
+            with places.open() as store:
+                told = hydrating.from_archive(store, archive, urls, _today(), *only)
+                click.echo(
+                    f"{told.as_text()}\n{len(store.missing(urls)):,} of {len(urls):,} posts are still without text"
+                )
+            if told.faults:
+                raise FaultsError(told.faults)
+            return
+        plan = read_plan(places.plan)
         with places.open() as store:
             report = hydrating.hydrate(Runner(store, plan), urls, only, budget)
             buried = store.buried()

@@ -3,16 +3,20 @@ it."""
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+from flywheel.collect.border import Crossing
 from flywheel.collect.client import AuthError, BudgetError, CallerError, NotThereError, UnavailableError
+from flywheel.collect.imports import plain, read, shapes
+from flywheel.collect.imports.run import ImportReport, pages_of
 from flywheel.collect.plan import source_named
 from flywheel.collect.record import Page, Wanted, iso
 from flywheel.collect.runner import ODD_SHAPE, Runner, RunReport, SourceReport
-from flywheel.collect.store import Found
-from flywheel.signal import canonical_url
+from flywheel.collect.store import Found, Store
+from flywheel.signal import canonical_url, signal_id
 
+FIRST_ROWS = 50
 FILES = ("signals/*.jsonl", "derived/*.jsonl")
 
 
@@ -29,12 +33,40 @@ def urls_in(data: Path) -> Iterator[str]:
                         continue
 
 
-def kept(pages: Iterable[Page], urls: Iterable[str]) -> Iterator[Page]:
-    """The pages of an archive with nothing on them but the posts of `urls`; the rest is counted as unused."""
-    wanted = frozenset(urls)
-    for page in pages:
-        records = [record for record in page.records if record.url in wanted]
-        yield replace(page, records=records, unused=page.unused + len(page.records) - len(records))
+def kept(page: Page, ids: frozenset[str]) -> Page:
+    """A page of an archive with nothing on it but the posts that `ids` (public ids) name."""
+    records = [record for record in page.records if signal_id(record.url) in ids]
+    gone = [one for one in page.gone if one.url and signal_id(canonical_url(one.url)) in ids]
+    return Page(records, gone, unused=page.n_items - len(records) - len(gone))
+
+
+def from_archive(store: Store, path: Path, urls: Iterable[str], day: str, source: str = "") -> ImportReport:
+    """Takes from an archive the posts of `urls` that the store does not hold yet. Without a source, each file is read
+    as the source whose shapes fit its first rows best."""
+    ids = frozenset(signal_id(url) for url in store.missing(urls))
+    report = ImportReport(source or "archive")
+    for file in read.files_of(path):
+        found = Found(None, f"hydrate:{file.name}")
+        for _, page in pages_of(file, source or fitting(file), report):
+            counts, erased = store.write_page(kept(page, ids), found, day)
+            report.counts.add(counts)
+            report.erased |= erased
+    return report
+
+
+def fitting(file: Path) -> str:
+    """The source whose shapes take the most of the first rows of a file; `jsonl`, any source's documented line, where
+    that is as good as any."""
+    rows = list(islice(read.rows(file), FIRST_ROWS))
+
+    def taken(source: str) -> int:
+        crossing = Crossing()
+        for row in rows:
+            if not row.error:
+                shapes.take(row, shapes.shapes_of(source), crossing)
+        return len(crossing.records) + len(crossing.gone)
+
+    return max((plain.ANY, *sorted(shapes.SHAPES)), key=taken)
 
 
 def hydrate(runner: Runner, urls: Iterable[str], only: tuple[str, ...] = (), budget: int | None = None) -> RunReport:

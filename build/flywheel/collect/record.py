@@ -33,7 +33,8 @@ class Record:
     seen to by the store, which scrubs the one and keeps only a keyed hash of the other."""
 
     source: str  # the codebook's name: github, hackernews, stackoverflow, reddit, hf_hub, hf_forum, discourse …
-    native_id: str  # permanent at the source, unique within it: a number or node id, never a path or a title
+    native_id: str  # permanent at the source, unique within it: a number or node id, never a path or a title;
+    # `url:…` where only the address is known (a dump): such a row is one with the row of the post's real id
     url: str  # link; made canonical here
     kind: Kind
     community: str  # owner/name, subreddit, site or host
@@ -53,6 +54,8 @@ class Record:
     def __post_init__(self) -> None:
         if not self.native_id or not self.source:
             raise ValueError("a record needs source and native_id")
+        if not self.native_id.isascii():
+            raise ValueError("native_id: not in ASCII")
         for name in ("url", "thread"):
             if (link := getattr(self, name)) is not None:
                 object.__setattr__(self, name, canonical_url(link))  # raises ValueError where it is no link

@@ -215,7 +215,9 @@ class _SourceRun:
         report.left_out = list(self.source.left_out(self.entry, self.runner.environ))
         client = self.runner.client(self.source, self.entry, self.options.budget)
         try:
-            for query in self.source.queries(self.entry, self.runner.environ):
+            queries = self.source.queries(self.entry, self.runner.environ)
+            self.known = len(queries)
+            for query in queries:
                 self._query(client, query)
             if self.options.recheck:
                 self._recheck(client)
@@ -233,7 +235,7 @@ class _SourceRun:
 
     def _query(self, client: Client, query: Query) -> None:
         todo = deque(self.windows(query))
-        self.known += len(todo)
+        self.known += len(todo) - 1  # the query itself was counted for one
         while todo:
             piece = todo.popleft()
             if piece.kept and piece.cursor is None:

@@ -68,6 +68,7 @@ _CONTENT = tuple(f.name for f in fields(Record) if f.name not in ("author",))
 _TEXT = ("title", "body", "attribution", "thread", "ref", "state", "license", "community")
 # Not every endpoint of a source tells these; what was known stays.
 _KEPT = ("thread", "ref", "score", "n_replies", "license")
+BY_URL = "url:"  # what a native id begins with where only the url is known
 _BREADTH = {"population": 3, "neutral": 2, "targeted": 1, None: 0}
 
 
@@ -207,26 +208,38 @@ class Store:
         row = self._row(record, found)
         if self._is_buried(record.source, record.native_id, row["id"]):
             return "tombstoned"
-        old = self.db.execute(
-            "SELECT * FROM items WHERE source = ? AND native_id = ?", (record.source, record.native_id)
-        ).fetchone()
+        old = self._held(record.source, record.native_id, row["id"])
         if old is None:
             row |= {"first_seen": day, "last_seen": day, "last_checked": day}
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
             self.db.execute(f"INSERT INTO items ({names}) VALUES ({marks})", row)  # noqa: S608 - names are ours
             return "new"
-        if old["edited"] and (row["edited"] or ("" if found.collector is None else old["edited"])) < old["edited"]:
-            return "same"  # an older state of a post we know better: an archive read after the live source
+        if _is_older(row, old):
+            return "same"
         if _BREADTH.get(old["frame"], 0) >= _BREADTH.get(row["frame"], 0):
             row |= {name: old[name] for name in ("query", "frame", "corpus")}
         row |= {name: old[name] for name in (*_KEPT, "collector") if row[name] is None}
+        if row["native_id"].startswith(BY_URL):
+            row["native_id"] = old["native_id"]
         changed = any(old[name] != row[name] for name in (*_CONTENT, "author_hash"))
         row |= {"last_seen": max(day, old["last_seen"]), "last_checked": max(day, old["last_checked"])}
         if any(old[name] != value for name, value in row.items()):
             sets = ", ".join(f"{name} = :{name}" for name in row)
-            self.db.execute(f"UPDATE items SET {sets} WHERE source = :source AND native_id = :native_id", row)  # noqa: S608
+            row["held"] = old["native_id"]
+            self.db.execute(f"UPDATE items SET {sets} WHERE source = :source AND native_id = :held", row)  # noqa: S608
         return "changed" if changed else "same"
+
+    def _held(self, source: str, native_id: str, public_id: str) -> sqlite3.Row | None:
+        """The row of a post: by its id at the source, or by its public id where one of the two knows only its url."""
+        row: sqlite3.Row | None = self.db.execute(
+            "SELECT * FROM items WHERE source = ? AND native_id = ?", (source, native_id)
+        ).fetchone()
+        if row is not None:
+            return row
+        rows = self.db.execute("SELECT * FROM items WHERE id = ? AND source = ?", (public_id, source))
+        by_url = native_id.startswith(BY_URL)
+        return next((row for row in rows if by_url or row["native_id"].startswith(BY_URL)), None)
 
     def _row(self, record: Record, found: Found) -> dict[str, Any]:
         row: dict[str, Any] = {name: getattr(record, name) for name in _CONTENT}
@@ -464,6 +477,14 @@ class Store:
     def save_run(self, day: str, report: Mapping[str, Any]) -> None:
         with self._transaction("run"):
             self.db.execute("INSERT INTO runs (day, report) VALUES (?, ?)", (day, json.dumps(report, sort_keys=True)))
+
+
+def _is_older(row: Mapping[str, Any], old: sqlite3.Row) -> bool:
+    """Whether a row is an earlier state of the post than the one held. A dump that tells no time of change is taken
+    for earlier than what a live source told with one."""
+    if row["edited"] or not old["edited"]:
+        return bool(old["edited"] and row["edited"] < old["edited"])
+    return row["collector"] is None and old["collector"] is not None
 
 
 def content_hash(title: str | None, body: str | None) -> str:
