@@ -27,7 +27,14 @@ SOURCES = {
     "reddit-localllama-posts.jsonl.gz": "reddit",
     "reddit-posts-2026-01.jsonl.gz": "reddit",
 } | dict.fromkeys(WEEKS, "reddit")
-LARGE = {"github-serving-issues.jsonl.gz", "hf-hub-discussions.jsonl.gz", "reddit-localllama-comments.jsonl.gz"}
+LARGE = {
+    "discord-threads.jsonl.gz",
+    "finetuning-posts.jsonl.gz",
+    "github-serving-issues.jsonl.gz",
+    "hf-hub-discussions.jsonl.gz",
+    "reddit-localllama-comments.jsonl.gz",
+    "reddit-posts-2026-01.jsonl.gz",
+}
 NOT_JSON = {"hf-hub-discussions.jsonl.gz": 14, "github-serving-issues.jsonl.gz": 1}
 
 
@@ -119,6 +126,7 @@ def test_a_second_import_of_an_archive_writes_nothing(tmp_path: Path) -> None:
     assert len((tmp_path / "store.db").read_bytes()) == len(before)
 
 
+@pytest.mark.slow
 def test_the_population_of_the_corpus_is_found_by_its_urls(tmp_path: Path) -> None:
     """Sets of five archives, each line of which says only its url: names that collectors use come out."""
     take(tmp_path, "finetuning-posts.jsonl.gz")
