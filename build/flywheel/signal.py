@@ -44,6 +44,10 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"https://huggingface\.co/spaces/([\w.-]+)/([\w.-]+)/discussions/(\d+)", "hf.s.{}.{}.{}"),
         (r"https://huggingface\.co/([\w.-]+)/([\w.-]+)/discussions/(\d+)", "hf.{}.{}.{}"),
         (r"https://huggingface\.co/([\w.-]+)/discussions/(\d+)", "hf.{}.{}"),
+        (r"https://huggingface\.co/datasets/([\w.-]+)/([\w.-]+)/discussions/(\d+)#(\w+)", "hf.d.{}.{}.{}.{}"),
+        (r"https://huggingface\.co/spaces/([\w.-]+)/([\w.-]+)/discussions/(\d+)#(\w+)", "hf.s.{}.{}.{}.{}"),
+        (r"https://huggingface\.co/([\w.-]+)/([\w.-]+)/discussions/(\d+)#(\w+)", "hf.{}.{}.{}.{}"),
+        (r"https://huggingface\.co/([\w.-]+)/discussions/(\d+)#(\w+)", "hf.{}.{}.{}"),
         (r"https://www\.reddit\.com/r/\w+/comments/(\w+)/", "rd.{}"),
         (r"https://www\.reddit\.com/r/\w+/comments/(\w+)/[^/]*/(\w+)/", "rd.{}.{}"),
         (r"https://news\.ycombinator\.com/item\?id=(\d+)", "hn.{}"),
@@ -108,8 +112,8 @@ class Post:
 def canonical_url(url: str) -> str:
     """The one spelling under which a public post is known; the key of everything in `data/`.
 
-    https, host in lower case and by its usual name; on the sites we know, no fragment (but a GitHub comment's) and
-    no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug for posts.
+    https, host in lower case and by its usual name; on the sites we know, no fragment (but a GitHub or Hub
+    comment's) and no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug for posts.
     Raises ValueError where the text is no web address at all.
     """
     if any(c.isspace() or ord(c) < 32 or c in '"<>\\^`{|}' for c in url):
@@ -137,6 +141,7 @@ def canonical_url(url: str) -> str:
             fragment = parts.fragment if re.fullmatch(r"(issue|discussion)comment-\d+", parts.fragment) else ""
         case "huggingface.co":
             path = path.rstrip("/")
+            fragment = parts.fragment if re.fullmatch(r"[0-9a-f]{24}", parts.fragment) else ""
         case _:
             query, fragment = parts.query, parts.fragment
     netloc = host if port in (None, 443, 80) else f"{host}:{port}"

@@ -1,0 +1,1 @@
+"""The collectors, one file each; `flywheel.collect` says how one is added."""
