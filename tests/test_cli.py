@@ -19,7 +19,9 @@ def run(*arguments: str | Path) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize("command", [[], ["build"], ["serve"], ["check"]])
+@pytest.mark.parametrize(
+    "command", [[], ["build"], ["serve"], ["check"], ["collect"], ["import"], ["hydrate"], ["forget"]]
+)
 def test_help_needs_no_project(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["flywheel", *command, "--help"])

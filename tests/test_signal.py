@@ -25,6 +25,7 @@ from flywheel.signal import canonical_url, signal_id
             "https://reddit.com/r/LocalLLaMA/comments/1abc/some_title/k9?context=3",
             "https://www.reddit.com/r/LocalLLaMA/comments/1abc/some_title/k9/",
         ),
+        ("https://stackoverflow.com/questions/12/how-to-tune?r=1#34", "https://stackoverflow.com/questions/12"),
         ("https://news.ycombinator.com/item?id=7&goto=news", "https://news.ycombinator.com/item?id=7"),
         ("https://blog.example.org/a?b=1#c", "https://blog.example.org/a?b=1#c"),
     ],

@@ -1,4 +1,4 @@
-"""The command line: `flywheel build`, `flywheel serve`, `flywheel check`.
+"""The command line: build, check and serve; collect, import, hydrate and forget.
 
 Exit codes: 0 done, 1 the input has faults (each printed on a line of its own), 2 the call itself is wrong.
 """
@@ -8,16 +8,42 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from flywheel import serve as server
 from flywheel.faults import FaultsError
 
-# numpy, scipy and pydantic take most of a second to load. The commands that need them load them, so that a second
-# `make serve` does not.
+# numpy, scipy, requests and PRAW take seconds to load. Commands that need them are loaded when they are called, so
+# that a second `make serve` does not wait for them.
+COLLECTING = {
+    "collect": "flywheel.collect.commands:collect",
+    "import": "flywheel.collect.commands:import_archive",
+    "hydrate": "flywheel.collect.commands:hydrate",
+    "forget": "flywheel.collect.commands:forget",
+}
+
+
+class Lazy(click.Group):
+    """A group whose further commands are loaded from `module:name` when they are called."""
+
+    def __init__(self, *arguments: Any, further: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.further = further
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*super().list_commands(context), *self.further]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in self.further:
+            return super().get_command(context, name)
+        module, _, attribute = self.further[name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
 
 
 def find_root(start: Path) -> Path:
@@ -43,7 +69,7 @@ def _stop(error: FaultsError) -> NoReturn:
     sys.exit(1)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazy, further=COLLECTING, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -52,10 +78,11 @@ def _stop(error: FaultsError) -> NoReturn:
 @click.version_option(package_name="tinker-flywheel")
 @click.pass_context
 def main(context: click.Context, root: Path | None) -> None:
-    """What developers who fine-tune language models struggle with in public: builds, checks and serves the data.
+    """What developers who fine-tune language models struggle with in public: from posts to a published site.
 
     \b
     data/ ──build──▶ signals.db ──serve──▶ http://127.0.0.1:8001
+    sources ──collect, import, hydrate──▶ store.db (private)
     """
     if context.resilient_parsing or "--help" in sys.argv or "-h" in sys.argv:
         return

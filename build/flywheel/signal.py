@@ -113,7 +113,8 @@ def canonical_url(url: str) -> str:
     """The one spelling under which a public post is known; the key of everything in `data/`.
 
     https, host in lower case and by its usual name; on the sites we know, no fragment (but a GitHub or Hub
-    comment's) and no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug for posts.
+    comment's) and no query (but Hacker News' `id`), Reddit with its closing slash and without a title slug for posts,
+    Stack Exchange without one too.
     Raises ValueError where the text is no web address at all.
     """
     if any(c.isspace() or ord(c) < 32 or c in '"<>\\^`{|}' for c in url):
@@ -142,6 +143,9 @@ def canonical_url(url: str) -> str:
         case "huggingface.co":
             path = path.rstrip("/")
             fragment = parts.fragment if re.fullmatch(r"[0-9a-f]{24}", parts.fragment) else ""
+        case "stackoverflow.com" | "ai.stackexchange.com" | "datascience.stackexchange.com" | "stats.stackexchange.com":
+            if found := re.match(r"/(questions|q|a)/(\d+)", path):
+                path = f"/{'questions' if found[1] == 'q' else found[1]}/{found[2]}"
         case _:
             query, fragment = parts.query, parts.fragment
     netloc = host if port in (None, 443, 80) else f"{host}:{port}"
