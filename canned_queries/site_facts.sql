@@ -13,9 +13,10 @@ select
   (select value from build_info where key = 'site_licence_data') as licence_data,
   (select value from build_info where key = 'site_licence_data_url') as licence_data_url,
   (select value from build_info where key = 'site_licence_code') as licence_code,
-  (select count(*) from signals) as n_signals,
-  (select count(*) from signals where theme is null) as n_themeless,
-  (select count(*) from signals) + (select count(*) from screened) as n_posts_read,
+  (select count(*) from signals where labelled_by <> 'machine') as n_signals,
+  (select count(*) from signals where labelled_by = 'machine') as n_machine,
+  (select count(*) from signals where theme is null and labelled_by <> 'machine') as n_themeless,
+  (select count(*) from signals where labelled_by <> 'machine') + (select count(*) from screened) as n_posts_read,
   (select coalesce(sum(number), 0) from cells where corpus = 'public') as n_counted,
   (select count(*) from places where frame = 'population') as n_places,
   (select count(*) from themes) as n_themes

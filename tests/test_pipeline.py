@@ -207,3 +207,40 @@ def test_hostile_text_that_may_stand_is_stored_as_it_is(data_folder: DataFolder,
     hostile = "<script>alert(1)</script> {{ 7*7 }} '; drop table signals; --"
     out = pipeline.build(data_folder([coded(1, gist=hostile)]), tmp_path / "signals.db").path
     assert rows(out, "select gist from signals") == [(hostile,)]
+
+
+def machine_read(number: int, **fields: Any) -> dict[str, Any]:
+    row = drawn(number)
+    return {
+        **{name: row[name] for name in ("url", "source", "community", "kind", "set", "frame", "thread", "seen")},
+        "weight": 1.0, "month": "2023-05", "author": None, "place": "hub", "relevance": 0.9, "signal": True,
+        "themes": {"overfitting": 0.7, "data-quality": 0.2, "speed-cost": 0.05}, "ask": "bad", "unsure": False,
+        "model": "2026.1",
+    } | fields  # fmt: skip
+
+
+def test_machine_read_posts_feed_the_drill_and_no_share(data_folder: DataFolder, tmp_path: Path) -> None:
+    read = [drawn(n) for n in range(40)]
+    without = pipeline.build(data_folder(read), tmp_path / "without.db").path
+    folder = data_folder(
+        read,
+        **{
+            "derived/population": [
+                machine_read(1, themes={"overfitting": 0.99}),
+                machine_read(100),
+                machine_read(101, signal=False),
+                machine_read(102, unsure=True),
+            ]
+        },
+    )
+    without = pipeline.build(data_folder(read), tmp_path / "without.db").path
+    out = pipeline.build(folder, tmp_path / "signals.db").path
+    assert rows(
+        out, "select id, theme, phase, ask, themes, confidence, gist from signals where labelled_by = 'machine'"
+    ) == [
+        ("hf.someone.model-2.100", "overfitting", "evaluate", "bad", '["overfitting", "data-quality"]', 0.7, None),
+        ("hf.someone.model-4.102", None, None, None, "[]", None, None),
+    ]
+    assert rows(out, "select labelled_by from signals where id = 'hf.someone.model-1.1'") == [("coded",)]
+    for table in ("cells", "estimates"):
+        assert rows(out, f"select * from {table}") == rows(without, f"select * from {table}")

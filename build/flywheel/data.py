@@ -34,6 +34,9 @@ from flywheel.vocabulary import Place, Vocabulary
 GIST_WORDS = 30
 """The codebook's limit for a gist; the longest of the shipped ones has 28 words."""
 
+SECOND_THEME = 0.15
+"""From this probability on a machine-read post bears a further theme; 1.5 themes a post, as among the read ones."""
+
 _LINE_BYTES = 1_000_000
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -81,6 +84,9 @@ Url = Annotated[str, Field(max_length=2000), AfterValidator(_canonical)]
 ThemeSlug = Annotated[str, AfterValidator(_known("themes"))]
 AskSlug = Annotated[str, AfterValidator(_known("asks"))]
 WhySlug = Annotated[str, AfterValidator(_known("whys"))]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Thread = Annotated[str, Field(pattern=r"^(https://\S+|rd\.\w+)$")]
+Kind = Literal["issue", "pull_request", "discussion", "question", "post", "comment"]
 Coder = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,20}$")]
 
 
@@ -116,7 +122,7 @@ class CodedRow(Labels):
     url: Url
     source: Annotated[str, AfterValidator(_known("sources"))]
     community: Annotated[str, Field(max_length=120), AfterValidator(_plain)]
-    kind: Literal["issue", "pull_request", "discussion", "question", "post", "comment"]
+    kind: Kind
     date: Annotated[str, AfterValidator(_day_or_month)] | None
     date_of: Literal["opening", "turn", "estimated", "unknown"]
     state: Literal["open", "closed", "merged"] | None = None
@@ -127,7 +133,7 @@ class CodedRow(Labels):
     frame: Frame
     archive: Annotated[str, AfterValidator(_known("archives"))] | None = Field(default=None, alias="set")
     weight: Annotated[float, Field(gt=0, lt=1e6, allow_inf_nan=False)] | None = None
-    thread: Annotated[str, Field(pattern=r"^(https://\S+|rd\.\w+)$")] | None = None
+    thread: Thread | None = None
     author: Annotated[int, Field(ge=0)] | None = None
     n_replies: Annotated[int, Field(ge=0)] | None = None
     seen: Seen = "opening"
@@ -187,6 +193,45 @@ class CorrectionRow(Labels):
     reason: Annotated[Plain, Field(max_length=300)]
 
 
+class DerivedRow(Row):
+    """One line of `data/derived/*.jsonl`: a post that only a machine has read, as numbers. No word of it is kept."""
+
+    url: Url
+    source: Annotated[str, AfterValidator(_known("sources"))]
+    community: Annotated[str, Field(max_length=120), AfterValidator(_plain)]
+    kind: Kind
+    archive: Annotated[str, AfterValidator(_known("archives"))] | None = Field(alias="set")
+    place: Annotated[str, AfterValidator(_known("places"))] | None
+    frame: Frame
+    weight: Annotated[float, Field(gt=0, lt=1e6, allow_inf_nan=False)] = 1.0
+    month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] | None
+    thread: Thread | None = None
+    author: Annotated[int, Field(ge=0)] | None = None
+    seen: Seen
+    relevance: Probability
+    signal: bool
+    themes: dict[ThemeSlug, Probability]
+    ask: AskSlug | None
+    unsure: bool
+    model: Annotated[str, Field(pattern=r"^[\w.-]{1,40}$")]
+
+
+class ReportRow(Row):
+    """One line of `data/tagger_report.jsonl`: one measured figure of the tagger."""
+
+    task: Literal["relevance", "theme", "phase", "ask"]
+    subject: Plain
+    measure: Plain
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    support: Annotated[int, Field(ge=0)] | None = None
+    seen: Literal["all", "openings", "titles", "comments"]
+    how: Plain
+    predicted: str | None = None
+    learned_from: int | None = None
+
+
 class DuplicateRow(Row):
     """One copy folded into another; a later line with `undo` takes it back."""
 
@@ -238,8 +283,12 @@ class Data:
 
     vocabulary: Vocabulary
     posts: list[Post]
+    derived: list[Post]
+    """Posts that only a machine has read and that it takes for signals; none that was read."""
+
     codings: list[Coding]
     duplicates: list[Duplicate]
+    report: list[ReportRow]
     corrections: list[CorrectionRow]
     tombstones: frozenset[str]
     files: dict[str, int]
@@ -271,12 +320,20 @@ def read(data: Path) -> Data:
         for name in paths
         for row, line in rows(name, CodedRow, optional=False)
     ]
+    machine = [
+        (_derived(row, words, str(data / name), line), row.signal)
+        for name in sorted(p.relative_to(data).as_posix() for p in (data / "derived").glob("*.jsonl"))
+        for row, line in rows(name, DerivedRow)
+    ]
     codings = rows("codings.jsonl", CodingRow, optional=False)
+    report = rows("tagger_report.jsonl", ReportRow)
     duplicates = rows("duplicates.jsonl", DuplicateRow)
     corrections = rows("corrections.jsonl", CorrectionRow)
     tombstones = rows("tombstones.jsonl", TombstoneRow)
-    faults += _clashes(posts)
     urls = {post.url for post in posts}
+    unread = [(post, signal) for post, signal in machine if post.url not in urls]
+    faults += _clashes([*posts, *(post for post, _ in unread)])
+    urls |= {post.url for post, _ in unread}
     referring = [
         *((data / "codings.jsonl", "url", line, row.url) for row, line in codings),
         *((data / "corrections.jsonl", "url", line, row.url) for row, line in corrections),
@@ -297,6 +354,8 @@ def read(data: Path) -> Data:
     return Data(
         vocabulary=words,
         posts=sorted(posts, key=lambda post: post.id),
+        derived=sorted((post for post, signal in unread if signal), key=lambda post: post.id),
+        report=[row for row, _ in report],
         codings=sorted((_coding(row) for row, _ in codings), key=lambda coding: (coding.id, coding.reading)),
         duplicates=_standing(row for row, _ in duplicates),
         corrections=[row for row, _ in corrections],
@@ -355,11 +414,10 @@ def _post(row: CodedRow, words: Vocabulary, file: str, line: int) -> Post:
         False: "not_a_signal",
         None: "cannot_tell",
     }
-    thread = row.thread or row.url
     return Post(
         url=row.url,
         id=signal_id(row.url),
-        thread=thread if thread.startswith("rd.") else signal_id(thread),
+        thread=_thread_id(row.thread or row.url),
         source=row.source,
         community=row.community,
         kind=row.kind,
@@ -393,6 +451,45 @@ def _post(row: CodedRow, words: Vocabulary, file: str, line: int) -> Post:
         file=file,
         line=line,
     )
+
+
+def _derived(row: DerivedRow, words: Vocabulary, file: str, line: int) -> Post:
+    ranked = sorted(row.themes.items(), key=lambda item: (-item[1], item[0]))
+    theme, confidence = ranked[0] if ranked and not row.unsure else (None, None)
+    phase = words.phase_of(theme)
+    return Post(
+        url=row.url,
+        id=signal_id(row.url),
+        thread=_thread_id(row.thread or row.url),
+        source=row.source,
+        community=row.community,
+        kind=row.kind,
+        frame=row.frame,
+        verdict="signal",
+        seen=row.seen,
+        sure="low",
+        coder=row.model,
+        labelled_by="machine",
+        month=row.month,
+        date_of="unknown",
+        theme=theme,
+        phase=phase,
+        also=tuple(slug for slug, p in ranked[1:] if theme and p >= SECOND_THEME),
+        ask=row.ask if phase in ("evaluate", "iterate") else None,
+        archive=row.archive,
+        weight=row.weight,
+        place=row.place,
+        author=row.author,
+        readings=0,
+        confidence=confidence,
+        probabilities=tuple(ranked),
+        file=file,
+        line=line,
+    )
+
+
+def _thread_id(thread: str) -> str:
+    return thread if thread.startswith("rd.") else signal_id(thread)
 
 
 def _place(row: CodedRow, places: Iterable[Place]) -> str | None:

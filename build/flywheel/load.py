@@ -21,7 +21,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from flywheel import estimate
-from flywheel.data import Coding, Duplicate
+from flywheel.data import Coding, Duplicate, ReportRow
 from flywheel.estimate import Estimate, Window
 from flywheel.schema import TABLES, VIEWS
 from flywheel.signal import Post
@@ -38,14 +38,17 @@ EXCERPT = 280
 
 @dataclass(frozen=True)
 class Tables:
-    """All that is written. `posts` are the distinct ones; `before_folding` holds the copies too."""
+    """All that is written. `posts` are the distinct ones that were read, `derived` the signals that only a machine has
+    read; `before_folding` holds the copies too."""
 
     vocabulary: Vocabulary
     posts: Sequence[Post]
+    derived: Sequence[Post]
     before_folding: Sequence[Post]
     counted: set[str]
     codings: Sequence[Coding]
     duplicates: Sequence[Duplicate]
+    report: Sequence[ReportRow]
     windows: Sequence[Window]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
@@ -102,39 +105,36 @@ def _archives(tables: Tables, _: Texts) -> Rows:
 
 
 def _communities(tables: Tables, _: Texts) -> Rows:
-    for community, posts in sorted(_by(tables.posts, lambda post: post.community).items()):
-        signals = sum(post.verdict == "signal" for post in posts)
-        yield {
-            "community": community,
-            "source": posts[0].source,
-            "posts_read": len(posts),
-            "signals": signals,
-        }
+    for community, posts in sorted(_by((*tables.posts, *tables.derived), lambda post: post.community).items()):
+        read = [post for post in posts if post.labelled_by != "machine"]
+        signals = sum(post.verdict == "signal" for post in read)
+        yield {"community": community, "source": posts[0].source, "posts_read": len(read), "signals": signals}
+
+
+def _all_signals(tables: Tables) -> list[Post]:
+    read = (post for post in tables.posts if post.verdict == "signal")
+    return sorted((*read, *tables.derived), key=lambda post: post.id)
 
 
 def _signals(tables: Tables, texts: Texts) -> Rows:
-    for post in tables.posts:
-        if post.verdict == "signal":
-            title, excerpt = texts.get(post.url, (None, None))
-            yield {
-                **asdict(post),
-                "title": title,
-                "excerpt": excerpt,
-                "themes": json.dumps(post.themes),
-                "run": None if post.run is None else int(post.run),
-                "weight": round(post.weight, 6),
-            }
+    for post in _all_signals(tables):
+        title, excerpt = texts.get(post.url, (None, None))
+        yield {
+            **asdict(post),
+            "title": title,
+            "excerpt": excerpt,
+            "themes": json.dumps(post.themes),
+            "run": None if post.run is None else int(post.run),
+            "weight": round(post.weight, 6),
+        }
 
 
 def _signal_themes(tables: Tables, _: Texts) -> Rows:
-    for post in tables.posts:
-        if post.verdict == "signal":
-            for theme in post.themes:
-                yield {
-                    "signal": post.id,
-                    "theme": theme,
-                    "role": "primary" if theme == post.theme else "secondary",
-                }
+    for post in _all_signals(tables):
+        probability = dict(post.probabilities)
+        for theme in post.themes:
+            role = "primary" if theme == post.theme else "secondary"
+            yield {"signal": post.id, "theme": theme, "role": role, "probability": probability.get(theme)}
 
 
 def _screened(tables: Tables, _: Texts) -> Rows:
@@ -229,6 +229,7 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "cells": _cells,
     "estimates": _estimates,
     "student_t": lambda *_: ({"df": df, "t": t} for df, t in estimate.student_t().items()),
+    "tagger_report": lambda tables, _: ({**row.model_dump(), "figure": row.value} for row in tables.report),
     "flow": _flow,
 }
 """What goes into each table of the schema. A row may hold more than the table's columns."""

@@ -65,7 +65,8 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     words = found.vocabulary
     posts = list(correct(forget(found.posts, found.tombstones), found.corrections, words))
     distinct = list(dedupe.fold(posts, found.duplicates))
-    say(f"{len(posts):,} posts read, {len(distinct):,} distinct")
+    derived = list(dedupe.fold(forget(found.derived, found.tombstones), found.duplicates))
+    say(f"{len(posts):,} posts read, {len(distinct):,} distinct; {len(derived):,} more taken for signals by machine")
 
     counted = list(estimate.counted(distinct, words))
     read_by_archive = Counter(post.archive for post in posts if post.archive)
@@ -75,14 +76,16 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     signals = sum(post.verdict == "signal" for post in distinct)
     say(f"{signals:,} signals, {len(counted):,} of them carry a share, {len(shares):,} estimates")
 
-    kept = {post.id for post in posts}
+    kept = {post.id for post in (*posts, *derived)}
     tables = load.Tables(
         vocabulary=words,
         posts=distinct,
+        derived=derived,
         before_folding=posts,
         counted={post.id for post in counted},
         codings=[coding for coding in readers(found.codings, found.corrections) if coding.id in kept],
         duplicates=[pair for pair in found.duplicates if {pair.keep, pair.drop} <= kept],
+        report=found.report,
         windows=estimate.windows(counted),
         estimates=shares,
         clustered_by=rules,

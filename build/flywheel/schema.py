@@ -13,7 +13,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 _INTEGER = _names(
     """author cell clusters df matched n n_coded n_machine n_numerator n_places n_replies number pain position posts
-    posts_read reading readings run score signals threads"""
+    learned_from posts_read reading readings run score signals support threads"""
 )
 _REAL = _names("confidence denominator figure high low numerator probability share similarity t t_df variance weight")
 
@@ -106,6 +106,10 @@ TABLES: dict[str, Table] = {
         indexes="by+value",
     ),
     "student_t": _table("df t", pk="df"),
+    "tagger_report": _table(
+        "task subject measure seen how predicted learned_from figure low high support",
+        pk="task subject measure seen how predicted learned_from",
+    ),
     "flow": _table(
         "archive source corpus stage position posts",
         pk="archive source corpus stage",

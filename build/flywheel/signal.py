@@ -62,7 +62,8 @@ class Post:
     """One post as it was read. `theme` is null where there is none or a title alone cannot tell it.
 
     `verdict` says whether it is a signal. `weight` is how many posts of its archive it stands for (1 outside the
-    archives). `file` and `line` say where in `data/` it stands, for messages; they never reach the database.
+    archives). `confidence` and `probabilities` (by theme) are the machine's, null where a post was read. `file` and
+    `line` say where in `data/` it stands, for messages; they never reach the database.
     """
 
     url: str
@@ -100,6 +101,8 @@ class Post:
     query: str | None = None
     readings: int = 1
     cluster: str | None = None
+    confidence: float | None = None
+    probabilities: tuple[tuple[str, float], ...] = ()
     file: str = ""
     line: int = 0
 
