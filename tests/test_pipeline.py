@@ -233,7 +233,6 @@ def test_machine_read_posts_feed_the_drill_and_no_share(data_folder: DataFolder,
             ]
         },
     )
-    without = pipeline.build(data_folder(read), tmp_path / "without.db").path
     out = pipeline.build(folder, tmp_path / "signals.db").path
     assert rows(
         out, "select id, theme, phase, ask, themes, confidence, gist from signals where labelled_by = 'machine'"
