@@ -239,10 +239,10 @@ def places_interval(shares: Sequence[float]) -> tuple[float, float]:
 
 
 def enough(n: int, threads: int) -> str:
-    """`yes`, `about` or `few`: whether a share of n signals from so many threads may be shown."""
+    """`enough`, `about` or `few`: whether a share of n signals from so many threads may be shown."""
     if n < ABOUT or threads < THREADS:
         return "few"
-    return "yes" if n >= SHOWN else "about"
+    return "enough" if n >= SHOWN else "about"
 
 
 def cluster_rows(rows: Rows) -> tuple[Ints, str]:
@@ -284,7 +284,8 @@ def counted(posts: Iterable[Post], vocabulary: Vocabulary) -> Iterator[Post]:
 
 
 def windows(posts: Iterable[Post]) -> list[Window]:
-    """All months, and the recent ones, of the public rows that were not searched for by theme."""
+    """All months, and the recent ones, of the public rows that were not searched for by theme; one window where the
+    two are the same months."""
     months = sorted(
         {p.month for p in posts if p.month and p.verdict == "signal" and p.corpus == "public" and p.frame != "targeted"}
     )
@@ -294,10 +295,11 @@ def windows(posts: Iterable[Post]) -> list[Window]:
     year, month = map(int, last.split("-"))
     start = year * 12 + month - MONTHS
     recent = max(f"{start // 12:04d}-{start % 12 + 1:02d}", first)
-    return [
+    both = [
         Window(f"{first}..{last}", "all", "all years", first, last),
         Window(f"{recent}..{last}", "recent", f"the last {MONTHS} months", recent, last),
     ]
+    return both if recent > first else both[:1]
 
 
 Test = Callable[[Rows], Bools]
@@ -473,7 +475,7 @@ def _means(found: Sequence[Estimate], vocabulary: Vocabulary) -> Iterator[Estima
         if row.by == "place" and vocabulary.places[row.value].frame == "population":
             by_key.setdefault((row.measure, row.subject, row.window, row.method), []).append(row)
     for (*_, method), places in by_key.items():
-        thick = [row for row in places if row.enough == "yes"]
+        thick = [row for row in places if row.enough == "enough"]
         base = _pooled(thick or places, len(thick))
         if len(thick) < MEAN_OF:
             if method == "process":

@@ -1,0 +1,8 @@
+-- title: The places
+-- description: What was read where and when, how its rows were found, what they may carry, and what counts as one cluster.
+
+select p.title, p.short, p.slug, p.frame, p.enters, p.description, p.clustered_by,
+  (select count(*) from signals s where s.place = p.slug) as signals,
+  (select sum(number) from cells c where c.place = p.slug) as counted
+from places p
+order by p.position

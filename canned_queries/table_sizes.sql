@@ -1,0 +1,23 @@
+-- title: The tables and their rows
+-- description: Every table of the database with its number of rows.
+
+select 'signals' as name, count(*) as n from [signals]
+union all select 'signal_themes' as name, count(*) as n from [signal_themes]
+union all select 'screened' as name, count(*) as n from [screened]
+union all select 'codings' as name, count(*) as n from [codings]
+union all select 'cells' as name, count(*) as n from [cells]
+union all select 'estimates' as name, count(*) as n from [estimates]
+union all select 'themes' as name, count(*) as n from [themes]
+union all select 'phases' as name, count(*) as n from [phases]
+union all select 'asks' as name, count(*) as n from [asks]
+union all select 'whys' as name, count(*) as n from [whys]
+union all select 'places' as name, count(*) as n from [places]
+union all select 'archives' as name, count(*) as n from [archives]
+union all select 'communities' as name, count(*) as n from [communities]
+union all select 'sources' as name, count(*) as n from [sources]
+union all select 'windows' as name, count(*) as n from [windows]
+union all select 'flow' as name, count(*) as n from [flow]
+union all select 'duplicates' as name, count(*) as n from [duplicates]
+union all select 'external' as name, count(*) as n from [external]
+union all select 'student_t' as name, count(*) as n from [student_t]
+union all select 'build_info' as name, count(*) as n from [build_info]

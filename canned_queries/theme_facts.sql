@@ -1,0 +1,20 @@
+-- title: One theme in words and counts
+-- description: What belongs to a theme, what does not, and how many signals name it first or among others.
+-- param theme = did it get better: slug of a theme
+
+select
+  t.slug,
+  t.title,
+  t.phase,
+  h.title as phase_title,
+  t.question,
+  t.includes,
+  t.excludes,
+  (select count(*) from signal_themes s where s.theme = t.slug and s.role = 'primary') as n_primary,
+  (select count(*) from signal_themes s where s.theme = t.slug and s.role = 'secondary') as n_secondary,
+  (select count(distinct s.community) from signals s where s.theme = t.slug) as n_communities,
+  (select min(s.month) from signals s where s.theme = t.slug) as first_month,
+  (select max(s.month) from signals s where s.theme = t.slug) as last_month
+from themes t
+join phases h on h.slug = t.phase
+where t.slug = case :theme when '' then 'did-it-get-better' else :theme end

@@ -1,0 +1,176 @@
+"""Keeps the rendered pages of the site in memory, and answers 304 to whoever has them already.
+
+A page depends on the database, its address and the files it is made with, and on nothing else; so its ETag is
+a hash of these, known before anything is rendered. A reader with a cookie or credentials is passed through,
+since Datasette may show them something of their own. Off under ``datasette --reload`` and with
+FLYWHEEL_PAGE_CACHE=off, for those who work on templates.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import flywheel
+import hupper
+from datasette import hookimpl
+from flywheel.queries import DATABASE
+
+ROOT = Path(__file__).resolve().parent.parent
+MADE_WITH = (ROOT / "templates", ROOT / "canned_queries", ROOT / "plugins", Path(flywheel.__file__).parent)
+PAGES = {"/", "/memo", "/iterate", "/method", "/themes", "/downloads"}
+FOLDERS_OF_PAGES = ("/themes/", "/figures/")
+# Some 60 pages and figures of up to 150 KB; the rest is room for query strings.
+MAX_ENTRIES, MAX_BYTES = 500, 32_000_000
+PRIVATE = {b"cookie", b"authorization"}
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer of the application; ``packed``, its body in gzip, is there if the page is worth keeping."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    packed: bytes = b""
+
+
+class PageStore:
+    """Pages by key, the least recently read dropped first once there are too many or they weigh too much."""
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self.max_entries, self.max_bytes = max_entries, max_bytes
+        self.pages: OrderedDict[str, Page] = OrderedDict()
+        self.bytes = 0
+
+    def get(self, key: str) -> Page | None:
+        if page := self.pages.get(key):
+            self.pages.move_to_end(key)
+        return page
+
+    def put(self, key: str, page: Page) -> None:
+        self.pages[key] = page
+        self.bytes += len(page.body) + len(page.packed)
+        while len(self.pages) > self.max_entries or self.bytes > self.max_bytes:
+            _, dropped = self.pages.popitem(last=False)
+            self.bytes -= len(dropped.body) + len(dropped.packed)
+
+
+def hash_of_files(folders: Iterable[Path]) -> str:
+    files = sorted(path for folder in folders for path in folder.rglob("*.*") if path.suffix != ".pyc")
+    hashes = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files if path.is_file()]
+    return hashlib.sha256(repr(hashes).encode()).hexdigest()
+
+
+def worth_keeping(page: Page) -> bool:
+    """A page that sets its own Cache-Control, as templates can, is left alone."""
+    names = {name.lower() for name, _ in page.headers}
+    return page.status == 200 and not names & {b"set-cookie", b"content-encoding", b"cache-control"}
+
+
+async def render(app: App, scope: dict[str, Any]) -> Page:
+    """Asks the application on behalf of all who wait for this page; no one's leaving cuts it short."""
+    status, headers, body = 500, [], bytearray()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            body.extend(message.get("body", b""))
+
+    await app(scope, receive, send)
+    page = Page(status, [header for header in headers if header[0].lower() != b"content-length"], bytes(body))
+    return replace(page, packed=gzip.compress(page.body, 9, mtime=0)) if worth_keeping(page) else page
+
+
+async def answer(send: Any, page: Page, etag: bytes, accepts: bytes = b"") -> None:
+    headers, body = list(page.headers), page.body
+    if page.packed or page.status == 304:
+        headers += [(b"etag", etag), (b"cache-control", b"public, no-cache"), (b"vary", b"Accept-Encoding")]
+    if page.packed and b"gzip" in accepts:
+        # datasette-gzip, which wraps this plugin, leaves alone what is encoded already.
+        headers.append((b"content-encoding", b"gzip"))
+        body = page.packed
+    if page.status != 304:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": page.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@hookimpl
+def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
+    if os.environ.get("FLYWHEEL_PAGE_CACHE") == "off" or hupper.is_active():
+        return lambda app: app
+    store = PageStore(MAX_ENTRIES, MAX_BYTES)
+    pending: dict[str, asyncio.Task[Page]] = {}
+    made_with = hash_of_files(MADE_WITH)
+    content_hashes: dict[int, str] = {}
+
+    async def content_hash() -> str:
+        database = datasette.get_database(DATABASE)
+        if (known := content_hashes.get(id(database))) is None:
+            results = await database.execute("select value from build_info where key = 'content_hash'")
+            known = str(results.rows[0]["value"])
+            if not database.is_mutable:
+                content_hashes[id(database)] = known
+        return known
+
+    def concerns(scope: dict[str, Any]) -> bool:
+        if scope["type"] != "http" or scope["method"] != "GET" or DATABASE not in datasette.databases:
+            return False
+        path = "/" + scope["path"].removeprefix(datasette.setting("base_url"))
+        return (path in PAGES or path.startswith(FOLDERS_OF_PAGES)) and not PRIVATE & {
+            name for name, _ in scope["headers"]
+        }
+
+    async def render_and_keep(app: App, scope: dict[str, Any], key: str) -> Page:
+        try:
+            page = await render(app, scope)
+        finally:
+            del pending[key]
+        if page.packed:
+            store.put(key, page)
+        return page
+
+    def wrap(app: App) -> App:
+        async def cached(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            if not concerns(scope):
+                await app(scope, receive, send)
+                return
+            request = dict(scope["headers"])
+            # The host belongs to the key because pages may print absolute links.
+            parts = [
+                await content_hash(),
+                made_with,
+                scope.get("scheme"),
+                request.get(b"host"),
+                scope["path"],
+            ]
+            key = hashlib.sha256(repr([*parts, scope["query_string"]]).encode()).hexdigest()
+            # Weak, as the same tag stands for the page and for its gzip.
+            etag = f'W/"{key[:32]}"'.encode()
+            if etag in [tag.strip() for tag in request.get(b"if-none-match", b"").split(b",")]:
+                await answer(send, Page(304, [], b""), etag)
+                return
+            page = store.get(key)
+            if page is None:
+                if key not in pending:
+                    pending[key] = asyncio.ensure_future(render_and_keep(app, scope, key))
+                page = await asyncio.shield(pending[key])
+            await answer(send, page, etag, request.get(b"accept-encoding", b""))
+
+        return cached
+
+    return wrap

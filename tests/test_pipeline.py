@@ -1,0 +1,207 @@
+"""The build from end to end: same bytes, all rows accounted for, old file kept, precedence of who says what."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flywheel import data, load, pipeline
+from flywheel.faults import FaultsError
+from flywheel.schema import TABLES
+
+from tests.conftest import ROOT, DataFolder
+from tests.posts import coded, drawn
+
+
+def rows(database: Path, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+        return db.execute(sql, arguments).fetchall()
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_same_data_same_bytes(database: Path, tmp_path: Path) -> None:
+    """Another folder, another time, another hash seed, lines in another order."""
+    copy = tmp_path / "elsewhere" / "data"
+    shutil.copytree(ROOT / "data", copy)
+    out = tmp_path / "again.db"
+    subprocess.run(
+        [sys.executable, "-m", "flywheel.cli", "--root", ROOT, "build", "--data", copy, "--out", out],
+        env=os.environ | {"PYTHONHASHSEED": "4", "TZ": "Asia/Tokyo"},
+        check=True,
+        capture_output=True,
+    )
+    assert sha256(out) == sha256(database)
+    for file in (copy / "signals").iterdir():
+        file.write_text("\n".join(reversed(file.read_text().splitlines())) + "\n")
+    shuffled = pipeline.build(copy, tmp_path / "shuffled.db")
+    assert shuffled.content_hash == rows(database, "select value from build_info where key = 'content_hash'")[0][0]
+
+
+def test_every_post_is_somewhere_and_only_once(database: Path) -> None:
+    posts = data.read(ROOT / "data").posts
+    assert Counter(post.verdict == "signal" for post in posts) == {
+        True: rows(database, "select count(*) from signals")[0][0],
+        False: rows(database, "select count(*) from screened")[0][0],
+    }
+    assert rows(database, "select count(*) from signals join screened using (id)") == [(0,)]
+    assert rows(database, "pragma foreign_key_check") == []
+
+
+def test_the_tables_are_those_of_the_schema(database: Path) -> None:
+    for name, table in TABLES.items():
+        described = rows(database, f"select name, type, pk from pragma_table_info('{name}')")
+        assert tuple(column for column, _, _ in described) == table.columns
+        assert [column for column, _, pk in sorted(described, key=lambda row: row[2]) if pk] == list(table.pk)
+        kinds = {"TEXT": str, "INTEGER": int, "REAL": float, "FLOAT": float}
+        assert {column: kinds[kind] for column, kind, _ in described} == table.types()
+    assert rows(database, "select count(*) from sqlite_stat1")[0][0] > len(TABLES)
+
+
+def test_archives_weights_add_up_to_what_matched(database: Path) -> None:
+    for slug, matched, weight in rows(
+        database,
+        """select a.slug, a.matched, (select sum(weight) from signals where archive = a.slug)
+        + (select sum(weight) from screened where archive = a.slug) from archives a where signals > 0""",
+    ):
+        assert weight == pytest.approx(matched, abs=0.5), slug
+
+
+def test_search_stems_and_ranks(database: Path) -> None:
+    found = rows(database, "select count(*) from signals_fts where signals_fts match 'checkpoints'")
+    assert found == rows(database, "select count(*) from signals_fts where signals_fts match 'checkpoint'")
+    assert found[0][0] > 10
+
+
+def test_no_text_of_a_post_without_a_store(database: Path) -> None:
+    assert rows(database, "select count(*) from signals where title is not null or excerpt is not null") == [(0,)]
+
+
+def a_store(path: Path) -> Path:
+    with sqlite3.connect(path) as db:
+        db.execute("create table items (url text, source text, title text, body text)")
+        db.executemany(
+            "insert into items values (?, ?, ?, ?)",
+            [
+                (coded(1)["url"], "github", "A title", "word " * 200),
+                ("https://www.reddit.com/r/LocalLLaMA/comments/1abc/", "reddit", "Secret title", "Secret text"),
+            ],
+        )
+    return path
+
+
+def test_a_store_adds_text_by_policy_and_changes_no_share(data_folder: DataFolder, tmp_path: Path) -> None:
+    post = "https://www.reddit.com/r/LocalLLaMA/comments/1abc/"
+    reddit = drawn(
+        1, url=post, source="reddit", community="r/LocalLLaMA", kind="post", set="localllama-archive", thread="rd.1abc"
+    )
+    folder = data_folder([coded(1), reddit])
+    without = pipeline.build(folder, tmp_path / "without.db").path
+    with_store = pipeline.build(folder, tmp_path / "with.db", a_store(tmp_path / "store.db")).path
+    text = dict(rows(with_store, "select source, title from signals"))
+    assert text == {"github": "A title", "reddit": None}
+    assert len(rows(with_store, "select excerpt from signals where source = 'github'")[0][0]) <= load.EXCERPT
+    for name, table in TABLES.items():
+        columns = ", ".join(f"[{c}]" for c in table.columns if c not in ("title", "excerpt") or name != "signals")
+        assert rows(without, f"select {columns} from [{name}]") == rows(with_store, f"select {columns} from [{name}]")
+
+
+def test_a_fault_leaves_the_old_file_as_it_was(data_folder: DataFolder, tmp_path: Path) -> None:
+    out = pipeline.build(data_folder([coded(1)]), tmp_path / "signals.db").path
+    before = sha256(out)
+    with pytest.raises(FaultsError):
+        pipeline.build(data_folder([coded(1), "{"]), out)
+    assert sha256(out) == before
+    assert [path.name for path in tmp_path.glob("*signals.db*")] == ["signals.db"]
+
+
+def test_a_killed_build_leaves_the_old_file_as_it_was(data_folder: DataFolder, tmp_path: Path) -> None:
+    out = pipeline.build(data_folder([coded(1)]), tmp_path / "signals.db").path
+    before = sha256(out)
+    command = [sys.executable, "-m", "flywheel.cli", "--root", str(ROOT), "build", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".signals.db.*.part")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(tmp_path.glob(".signals.db.*.part")), "the build was to be killed while it wrote"
+    assert sha256(out) == before
+    subprocess.run(command, check=True, capture_output=True)
+    assert not list(tmp_path.glob(".signals.db.*")), "the next build sweeps what the killed one left"
+    assert rows(out, "select count(*) > 4000 from signals") == [(1,)]
+
+
+def test_a_correction_wins_over_the_reading_and_is_a_reading_of_its_own(
+    data_folder: DataFolder, tmp_path: Path
+) -> None:
+    reading = {
+        "url": coded(1)["url"],
+        "reading": 1,
+        "coder": "A",
+        "pain": True,
+        "theme": "training-dynamics",
+        "sure": "low",
+    }
+    correction = {
+        "url": coded(1)["url"],
+        "pain": True,
+        "theme": "overfitting",
+        "ask": "bad",
+        "reason": "The loss is fine.",
+    }
+    dropped = {"url": coded(2)["url"], "pain": False, "why": "howto", "reason": "It is a tutorial."}
+    folder = data_folder([coded(1), coded(2)], codings=[reading], corrections=[correction, dropped])
+    out = pipeline.build(folder, tmp_path / "signals.db").path
+    assert rows(out, "select id, theme, phase, ask, labelled_by from signals") == [
+        ("gh.someone.tuner.1", "overfitting", "evaluate", "bad", "corrected")
+    ]
+    assert rows(out, "select id, verdict, why from screened") == [("gh.someone.tuner.2", "not_a_signal", "howto")]
+    assert rows(out, "select post, reading, coder, theme from codings order by post, reading") == [
+        ("gh.someone.tuner.1", 1, "A", "training-dynamics"),
+        ("gh.someone.tuner.1", 2, "reader", "overfitting"),
+        ("gh.someone.tuner.2", 1, "reader", None),
+    ]
+
+
+def test_a_tombstone_wins_over_every_other_file(data_folder: DataFolder, tmp_path: Path) -> None:
+    coding = {"url": coded(1)["url"], "reading": 1, "coder": "A", "pain": True, "theme": "overfitting"}
+    folder = data_folder(
+        [coded(1), coded(2)],
+        codings=[coding],
+        corrections=[{"url": coded(1)["url"], "theme": "overfitting", "pain": True, "reason": "So I say."}],
+        tombstones=[{"id": "gh.someone.tuner.1", "reason": "request"}],
+    )
+    out = pipeline.build(folder, tmp_path / "signals.db").path
+    assert b"gh.someone.tuner.1" not in out.read_bytes()
+    assert rows(out, "select id from signals") == [("gh.someone.tuner.2",)]
+
+
+def test_a_copy_is_folded_and_told(data_folder: DataFolder, tmp_path: Path) -> None:
+    pair = {"keep": coded(1)["url"], "drop": coded(2)["url"], "method": "exact", "similarity": 1.0}
+    out = pipeline.build(data_folder([coded(1), coded(2)], duplicates=[pair]), tmp_path / "signals.db").path
+    assert rows(out, "select id from signals") == [("gh.someone.tuner.1",)]
+    assert rows(out, 'select "drop", keep, method from duplicates') == [
+        ("gh.someone.tuner.2", "gh.someone.tuner.1", "exact")
+    ]
+    assert dict(rows(out, "select stage, posts from flow")) | {} == {
+        "read": 2, "signal": 2, "distinct": 1, "themed": 1, "counted": 1,
+    }  # fmt: skip
+
+
+def test_hostile_text_that_may_stand_is_stored_as_it_is(data_folder: DataFolder, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script> {{ 7*7 }} '; drop table signals; --"
+    out = pipeline.build(data_folder([coded(1, gist=hostile)]), tmp_path / "signals.db").path
+    assert rows(out, "select gist from signals") == [(hostile,)]
