@@ -3,8 +3,8 @@
 `find_pairs(items)` finds them in three steps, on text without case, markup and blanks:
 
 1. exact: the whole text is the same.
-2. near, contained: word triples, and word pairs for posts of at most 48 words, are hashed (MinHash, 64 bands of 2
-   rows, rensa). Every two posts that share a band are compared exactly: much the same, or one inside the other.
+2. near, contained: word triples, and word pairs for posts of at most 48 words, are hashed (MinHash in bands,
+   rensa). Every two posts that share a band are compared exactly: much the same, or one inside the other.
    Triples that at least max(5, 0.2 %) of a community's authors use are left out: they are the template of a
    tracker, not what its posts say.
 3. title: what has fewer than 8 triples of its own is a copy only if its title agrees, and the rest does.
@@ -24,6 +24,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +63,10 @@ class Rule(NamedTuple):
 # Posts of 25 to 48 words are compared both ways: half of a short post is shorter still. Where 60 settings were
 # compared on 3,000 issues, Jaccard 0.5 kept 250 complaints in one template apart; docs/tagging.md has the figures.
 RULES = (Rule(2, 4, 48, 0.6, 0.8, 10), Rule(3, 25, 10**9, 0.5, 0.8, 16))
-BANDS, ROWS, SEED = 64, 2, 42
+MINIMA, SEED = 128, 42
+FEW, ROWS_OF_FEW, ROWS_OF_MANY = 200_000, 2, 3
+"""Bands have two rows, so that nearly every two posts of Jaccard 0.25 share one of 64; in a large crowd too many
+unlike posts would, and three rows find 0.996 of those at 0.5 and half of those at 0.25."""
 COMMON_AUTHORS, COMMON_SHARE = 5, 0.002
 THIN, TITLE_WORDS = 8, 4
 BUCKET = 50
@@ -69,6 +74,13 @@ BUCKET = 50
 
 _CHUNK = 10_000
 _PAIRS = 100_000
+
+
+class Frozen(NamedTuple):
+    """What is decided once for a crowd of posts and then stays: the template runs, sorted, and the rows of a band."""
+
+    frequent: Hashes
+    rows: int
 
 
 class Item(NamedTuple):
@@ -230,6 +242,11 @@ def _numbered(values: Iterable[Hashable]) -> Numbers:
     return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
 
 
+def freeze(items: Sequence[Item], texts: Texts) -> Frozen:
+    """What these posts, the first of a store, decide for all that follow."""
+    return Frozen(common(items, texts), ROWS_OF_FEW if len(items) <= FEW else ROWS_OF_MANY)
+
+
 def common(items: Sequence[Item], texts: Texts) -> Hashes:
     """The runs that are template: at least max(5, 0.2 %) of one community's authors use them. Sorted.
 
@@ -285,15 +302,15 @@ def rare(texts: Texts, runs: Runs, frequent: Hashes) -> Runs:
     return Runs(runs.hash[kept], _starts(np.bincount(of[kept], minlength=len(texts.words))))
 
 
-def sketch(runs: Runs) -> Hashes:
-    """Band keys, one row a post and one column a band: two posts share a key with probability Jaccard squared.
-
-    A key is two 32-bit minima side by side, so equal keys mean equal minima.
-    """
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-        runs.hash, runs.start.astype(np.uint64), BANDS * ROWS, SEED
-    )
-    return np.array(matrix.to_rows(), dtype="<u4").reshape(-1, BANDS * ROWS).view("<u8")
+def sketch(runs: Runs, rows: int) -> Hashes:
+    """Band keys, one row a post and one column a band: posts share a key with probability Jaccard to the `rows`."""
+    minima = RMinHash.digest_matrix_from_flat_token_hashes(runs.hash, runs.start.astype(np.uint64), MINIMA, SEED)
+    bands = MINIMA // rows
+    table = np.array(minima.to_rows(), dtype=np.uint64).reshape(-1, MINIMA)[:, : bands * rows]
+    keys = np.zeros((len(table), bands), dtype=np.uint64)
+    for row in range(rows):
+        keys = _mixed(keys ^ table[:, row::rows]) + table[:, row::rows]
+    return keys
 
 
 def in_buckets(keys: Hashes, posts: Numbers) -> tuple[Numbers, Numbers]:
@@ -380,27 +397,27 @@ def _titled(texts: Texts, rares: Sequence[Runs], compared: Flags) -> Iterator[Co
         yield Copies("title", candidates[0][holds], candidates[1][holds], similarity[holds])
 
 
-def find_pairs(items: Sequence[Item], frequent: Hashes | None = None, processes: int = 1) -> list[Pair]:
+def find_pairs(items: Sequence[Item], frozen: Frozen | None = None, processes: int = 1) -> list[Pair]:
     """Every copy among the items with the earliest item that it copies, in order of the items.
 
-    `frequent` are the template runs as `common` gives them; without it they are counted among the items. With the
-    same `frequent` the pairs among the first items do not depend on those that follow.
+    Without `frozen` the items decide it themselves. With the same `frozen` the pairs among the first items do not
+    depend on those that follow. `processes` are started afresh, so a script that asks for them guards its main part.
     """
     if not items:
         return []
     with workers(processes if len(items) > 2 * _CHUNK else 1) as each:
         texts = joined(each(read, ([(i.title, i.body) for i in chunk] for chunk in chunks(items))))
-        return pairs_of(items, texts, common(items, texts) if frequent is None else frequent, each)
+        return pairs_of(items, texts, frozen or freeze(items, texts), each)
 
 
-def pairs_of(items: Sequence[Item], texts: Texts, frequent: Hashes, each: Each = map) -> list[Pair]:
+def pairs_of(items: Sequence[Item], texts: Texts, frozen: Frozen, each: Each = map) -> list[Pair]:
     """`find_pairs` on texts that were read already."""
     found = list(_exact(texts))
-    rares = [rare(texts, runs, frequent) for runs in texts.runs]
+    rares = [rare(texts, runs, frozen.frequent) for runs in texts.runs]
     distinct = first_of_kind(texts)
     for rule, runs in zip(RULES, rares, strict=True):
         posts = comparable(texts, runs, distinct)
-        found += _alike(rule, runs, _candidates(sketches(runs, posts, each), posts))
+        found += _alike(rule, runs, _candidates(sketches(runs, posts, frozen.rows, each), posts))
     found += _titled(texts, rares, distinct)
     return list(_earliest(items, found))
 
@@ -421,12 +438,15 @@ def comparable(texts: Texts, runs: Runs, distinct: Flags) -> Numbers:
 
 def _candidates(keys: Hashes, posts: Numbers) -> tuple[Numbers, Numbers]:
     """Every two posts that share a band, once."""
-    codes = np.zeros(0, dtype=np.int64)
     top = int(posts.max(initial=0)) + 1
-    for band in range(BANDS):
-        earlier, later = in_buckets(keys[:, band], posts)
-        codes = np.union1d(codes, later * top + earlier)
-    return codes % top, codes // top
+    codes: list[Numbers] = [np.zeros(0, dtype=np.int64)]
+    for band in keys.T:
+        earlier, later = in_buckets(np.ascontiguousarray(band), posts)
+        codes.append(later * top + earlier)
+        if sum(map(len, codes[1:])) > max(_PAIRS, len(codes[0])):
+            codes = [np.unique(np.concatenate(codes))]
+    found = np.unique(np.concatenate(codes))
+    return found % top, found // top
 
 
 _REPOSITORY = re.compile(r"(?!r/)[\w.-]+/[\w./-]+")
@@ -459,7 +479,7 @@ def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[at : at + _CHUNK] for at in range(0, len(items), _CHUNK))
 
 
-def sketches(runs: Runs, posts: Numbers, each: Each = map) -> Hashes:
+def sketches(runs: Runs, posts: Numbers, rows: int, each: Each = map) -> Hashes:
     """The sketches of the given posts, one row a post."""
 
     def pieces() -> Iterator[Runs]:
@@ -468,7 +488,7 @@ def sketches(runs: Runs, posts: Numbers, each: Each = map) -> Hashes:
             lengths = np.diff(runs.start)[part]
             yield Runs(runs.hash[_spans(runs.start[part], lengths)], _starts(lengths))
 
-    return np.concatenate([np.zeros((0, BANDS), np.uint64), *each(sketch, pieces())])
+    return np.concatenate([np.zeros((0, MINIMA // rows), np.uint64), *each(partial(sketch, rows=rows), pieces())])
 
 
 @contextmanager
@@ -477,5 +497,6 @@ def workers(processes: int) -> Iterator[Each]:
     if processes < 2:
         yield map
     else:
-        with ProcessPoolExecutor(processes) as pool:
+        # Not forked: rensa keeps threads, and a fork of a process with threads may wait for them for ever.
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             yield pool.map

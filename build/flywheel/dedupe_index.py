@@ -6,7 +6,7 @@ them. The file holds hashes, ids, communities and authors; no text.
 
 | table | a row is |
 |---|---|
-| `frequent` | the template runs, one sorted array; frozen until the next `build` |
+| `frozen` | the template runs, one sorted array, and the rows of a band: what stays until the next `build` |
 | `posts` | one post: what `dedupe.Texts` says of it |
 | `bands` | for one rule, band and batch of posts: the band keys, sorted, and the posts that have them |
 """
@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from flywheel import dedupe
-from flywheel.dedupe import BANDS, BUCKET, RULES, Flags, Hashes, Item, Numbers, Pair, Runs, Texts
+from flywheel.dedupe import BUCKET, RULES, Flags, Frozen, Hashes, Item, Numbers, Pair, Runs, Texts
 
-VERSION = repr((1, RULES, BANDS, dedupe.ROWS, dedupe.SEED, dedupe.COMMON_AUTHORS, dedupe.COMMON_SHARE, dedupe.THIN))
+VERSION = repr((1, RULES, dedupe.MINIMA, dedupe.SEED, dedupe.COMMON_AUTHORS, dedupe.COMMON_SHARE, dedupe.THIN))
 """Everything that decides a pair. An index of another version must be built again."""
 
 _TABLES = """
 create table about (version text not null);
-create table frequent (hashes blob not null);
+create table frozen (frequent blob not null, rows integer not null);
 create table posts (
   number integer primary key, id text not null unique, community text not null, author text not null,
   words integer not null, exact integer not null, title integer not null, title_words integer not null,
@@ -52,16 +52,16 @@ def build(path: Path, items: Sequence[Item], processes: int = 1) -> list[Pair]:
     with dedupe.workers(processes) as each:
         parts = each(dedupe.read, ([(i.title, i.body) for i in chunk] for chunk in dedupe.chunks(items)))
         texts = dedupe.joined([*parts] or [dedupe.read([])])
-        frequent = dedupe.common(items, texts) if items else np.zeros(0, dtype=np.uint64)
-        pairs = dedupe.pairs_of(items, texts, frequent, each) if items else []
+        frozen = dedupe.freeze(items, texts)
+        pairs = dedupe.pairs_of(items, texts, frozen, each)
         beside = path.with_name(path.name + ".new")
         beside.unlink(missing_ok=True)
         with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
             connection.executescript("pragma journal_mode = off; pragma synchronous = off;" + _TABLES)
             connection.execute("begin")
             connection.execute("insert into about values (?)", [VERSION])
-            connection.execute("insert into frequent values (?)", [frequent.tobytes()])
-            _append(connection, 0, items, texts, frequent, dedupe.first_of_kind(texts), each)
+            connection.execute("insert into frozen values (?, ?)", [frozen.frequent.tobytes(), frozen.rows])
+            _append(connection, 0, items, texts, frozen, dedupe.first_of_kind(texts), each)
             connection.execute("commit")
             connection.executescript(_INDEXES)
     os.replace(beside, path)
@@ -79,16 +79,17 @@ def add(path: Path, items: Sequence[Item]) -> list[Pair]:
         items = [item for item in _first_ids(items) if not _has(connection, item.id)]
         if not items:
             return []
-        frequent = np.frombuffer(connection.execute("select hashes from frequent").fetchone()[0], dtype=np.uint64)
+        frequent, rows = connection.execute("select frequent, rows from frozen").fetchone()
+        frozen = Frozen(np.frombuffer(frequent, dtype=np.uint64), rows)
         texts = dedupe.read([(item.title, item.body) for item in items])
-        numbers = _related(connection, texts, frequent)
+        numbers = _related(connection, texts, frozen)
         old_items, old_texts = _fetched(connection, numbers)
         both, together = [*old_items, *items], dedupe.joined([old_texts, texts])
         new = {item.id for item in items}
-        pairs = [pair for pair in dedupe.pairs_of(both, together, frequent) if pair.drop in new]
+        pairs = [pair for pair in dedupe.pairs_of(both, together, frozen) if pair.drop in new]
         first = dedupe.first_of_kind(together)[len(numbers) :]
         start = connection.execute("select coalesce(max(number), -1) + 1 from posts").fetchone()[0]
-        _append(connection, start, items, texts, frequent, first)
+        _append(connection, start, items, texts, frozen, first)
     return pairs
 
 
@@ -118,7 +119,7 @@ def _signed(values: Hashes) -> list[int]:
     return values.view(np.int64).tolist()
 
 
-def _related(connection: sqlite3.Connection, texts: Texts, frequent: Hashes) -> Numbers:
+def _related(connection: sqlite3.Connection, texts: Texts, frozen: Frozen) -> Numbers:
     """The old posts that could be compared with one of the new: the same text, title, or a shared band."""
     found: set[int] = set()
     for column, values, where in (("exact", texts.exact, ""), ("title", texts.title, "and first")):
@@ -127,8 +128,8 @@ def _related(connection: sqlite3.Connection, texts: Texts, frequent: Hashes) -> 
             found.update(number for (number,) in connection.execute(query, [value]))
     everything = np.ones(len(texts.words), dtype=bool)
     for rule, runs in enumerate(texts.runs):
-        own = dedupe.rare(texts, runs, frequent)
-        keys = dedupe.sketches(own, dedupe.comparable(texts, own, everything))
+        own = dedupe.rare(texts, runs, frozen.frequent)
+        keys = dedupe.sketches(own, dedupe.comparable(texts, own, everything), frozen.rows)
         for band, old_keys, numbers in _bands(connection, rule):
             wanted = np.unique(keys[:, band])
             left, right = np.searchsorted(old_keys, wanted), np.searchsorted(old_keys, wanted, side="right")
@@ -177,7 +178,7 @@ def _append(
     start: int,
     items: Sequence[Item],
     texts: Texts,
-    frequent: Hashes,
+    frozen: Frozen,
     first: Flags,
     each: dedupe.Each = map,
 ) -> None:
@@ -200,10 +201,10 @@ def _append(
         zip(*columns, strict=True),
     )
     for rule, runs in enumerate(texts.runs):
-        own = dedupe.rare(texts, runs, frequent)
+        own = dedupe.rare(texts, runs, frozen.frequent)
         posts = dedupe.comparable(texts, own, first)
-        keys = dedupe.sketches(own, posts, each)
-        for band in range(BANDS):
+        keys = dedupe.sketches(own, posts, frozen.rows, each)
+        for band in range(keys.shape[1]):
             order = np.argsort(keys[:, band], kind="stable")
             numbers = (posts[order] + start).astype(np.uint32)
             row = (rule, band, start, keys[order, band].tobytes(), numbers.tobytes())
