@@ -13,7 +13,6 @@ them. The file holds hashes, ids, communities and authors; no text.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -35,7 +34,9 @@ create table posts (
   words integer not null, exact integer not null, title integer not null, title_words integer not null,
   bare integer not null, first integer not null, runs_0 blob not null, runs_1 blob not null
 );
-create table bands (rule integer, band integer, batch integer, keys blob, numbers blob, primary key (rule, band, batch));
+create table bands (
+  rule integer, band integer, batch integer, keys blob not null, numbers blob not null, primary key (rule, band, batch)
+);
 """
 _INDEXES = """
 create index posts_exact on posts (exact);
@@ -64,15 +65,15 @@ def build(path: Path, items: Sequence[Item], processes: int = 1) -> list[Pair]:
             _append(connection, 0, items, texts, frozen, dedupe.first_of_kind(texts), each)
             connection.execute("commit")
             connection.executescript(_INDEXES)
-    os.replace(beside, path)
+    beside.replace(path)
     return pairs
 
 
 def add(path: Path, items: Sequence[Item]) -> list[Pair]:
     """Compares new items with all that the index holds and with each other, and appends them.
 
-    An id that the index holds already is passed over: what was decided about it stays. Raises `CopiesIndexError` where the
-    file is no index, or one of another version.
+    An id that the index holds already is passed over: what was decided about it stays. Raises `CopiesIndexError` where
+    the file is no index, or one of other rules.
     """
     with closing(_opened(path)) as connection, connection:
         connection.execute("begin immediate")
@@ -116,7 +117,8 @@ def _has(connection: sqlite3.Connection, id_: str) -> bool:
 
 def _signed(values: Hashes) -> list[int]:
     """SQLite's integers have a sign."""
-    return values.view(np.int64).tolist()
+    signed: list[int] = values.view(np.int64).tolist()
+    return signed
 
 
 def _related(connection: sqlite3.Connection, texts: Texts, frozen: Frozen) -> Numbers:
