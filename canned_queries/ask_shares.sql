@@ -9,7 +9,7 @@ select
   a.slug as ask,
   a.title,
   a.description,
-  coalesce(p.short, 'mean of ' || e.n_places || ' places') as place,
+  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place,
   e.value as slug,
   coalesce(p.enters, 'mean') as enters,
   e.share,
@@ -22,7 +22,9 @@ select
   e.enough,
   e.first_month,
   e.last_month,
-  e.n_places
+  e.n_places,
+  p.slug is null as apart,
+  case when p.enters <> 'the mean' then p.enters end as note
 from estimates e
 join windows w on w.window = e.window
 join asks a on a.slug = e.subject

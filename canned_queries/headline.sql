@@ -6,7 +6,7 @@
 -- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative
 
 select
-  coalesce(p.title, 'mean of ' || e.n_places || ' places') as place,
+  coalesce(p.title, 'Mean of ' || e.n_places || ' places') as place,
   coalesce(p.short, 'mean') as short,
   e.value as slug,
   coalesce(p.enters, 'mean') as enters,
@@ -21,7 +21,9 @@ select
   e.first_month,
   e.last_month,
   e.n_places,
-  e.method
+  e.method,
+  p.slug is null as apart,
+  case when p.enters <> 'the mean' then p.enters end as note
 from estimates e
 join windows w on w.window = e.window
 left join places p on p.slug = e.value

@@ -12,6 +12,7 @@ select
   t.title,
   t.slug as theme,
   t.phase,
+  t.question,
   f.share as forum_share,
   f.low as forum_low,
   f.high as forum_high,

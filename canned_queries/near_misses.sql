@@ -22,4 +22,4 @@ left join places p on p.slug = s.place
 where (:why = '' or s.why = :why or s.verdict = :why)
   and (:place = '' or s.place = :place)
 order by s.note is null, s.month is null, s.month desc, s.id
-limit 50 offset 50 * (max(cast(:page as integer), 1) - 1)
+limit 50 offset 50 * (min(max(cast(:page as integer), 1), 100000) - 1)

@@ -6,7 +6,7 @@
 -- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 select
-  coalesce(p.short, 'mean of ' || e.n_places || ' places') as place,
+  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place,
   e.value as slug,
   coalesce(p.enters, 'mean') as enters,
   e.subject as phase,
@@ -21,7 +21,7 @@ select
   e.first_month,
   e.last_month,
   e.n_places,
-  e.method
+  p.slug is null as apart
 from estimates e
 join windows w on w.window = e.window
 join phases h on h.slug = e.subject
@@ -29,6 +29,6 @@ left join places p on p.slug = e.value
 where e.measure = 'of_100'
   and e.variant = ''
   and e."by" in ('', 'place')
-  and (e.method = 'process' or (e.method = 'places' and e."by" = ''))
+  and e.method = 'process'
   and (w.role = case :window when '' then 'all' else :window end or w.window = :window)
-order by p.slug is not null, p.position, e.method = 'places', h.position
+order by p.slug is not null, p.position, h.position

@@ -3,6 +3,6 @@
 
 select p.title, p.short, p.slug, p.frame, p.enters, p.description, p.clustered_by,
   (select count(*) from signals s where s.place = p.slug) as signals,
-  (select sum(number) from cells c where c.place = p.slug) as counted
+  (select coalesce(sum(number), 0) from cells c where c.place = p.slug) as counted
 from places p
 order by p.position

@@ -17,7 +17,7 @@ with hits as materialized (
   where (:phase = '' or s.phase = :phase)
     and (:place = '' or s.place = :place)
   order by h.score, s.id
-  limit 20 offset 20 * (max(cast(:page as integer), 1) - 1)
+  limit 20 offset 20 * (min(max(cast(:page as integer), 1), 100000) - 1)
 )
 select
   snippet(signals_fts, -1, '⟦', '⟧', '…', 30) as found,

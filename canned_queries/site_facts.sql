@@ -16,6 +16,6 @@ select
   (select count(*) from signals) as n_signals,
   (select count(*) from signals where theme is null) as n_themeless,
   (select count(*) from signals) + (select count(*) from screened) as n_posts_read,
-  (select sum(number) from cells where corpus = 'public') as n_counted,
+  (select coalesce(sum(number), 0) from cells where corpus = 'public') as n_counted,
   (select count(*) from places where frame = 'population') as n_places,
   (select count(*) from themes) as n_themes

@@ -6,8 +6,9 @@
 -- fragment: g.mark=bar&g.x_column=place&g.x_type=nominal&g.y_column=share&g.y_type=quantitative
 
 select
-  coalesce(p.short, 'mean of ' || e.n_places || ' places') as place,
+  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place,
   e.value as slug,
+  t.phase,
   coalesce(p.enters, 'mean') as enters,
   e.share,
   e.low,
@@ -19,9 +20,12 @@ select
   e.enough,
   e.first_month,
   e.last_month,
-  e.n_places
+  e.n_places,
+  p.slug is null as apart,
+  case when p.enters <> 'the mean' then p.enters end as note
 from estimates e
 join windows w on w.window = e.window
+join themes t on t.slug = e.subject
 left join places p on p.slug = e.value
 where e.measure = 'theme'
   and e.subject = case :theme when '' then 'did-it-get-better' else :theme end

@@ -31,4 +31,4 @@ where (:theme = '' or s.theme = :theme)
   and (:since = '' or s.month >= :since)
   and (:q = '' or s.rowid in (select rowid from signals_fts where signals_fts match escape_fts(:q)))
 order by s.labelled_by = 'machine', s.sure = 'low', s.month is null, s.month desc, s.id
-limit 20 offset 20 * (max(cast(:page as integer), 1) - 1)
+limit 20 offset 20 * (min(max(cast(:page as integer), 1), 100000) - 1)

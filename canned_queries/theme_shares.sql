@@ -22,7 +22,7 @@ select
   e.first_month,
   e.last_month,
   e.n_places,
-  coalesce(p.short, 'mean of ' || e.n_places || ' places') as place
+  coalesce(p.short, 'Mean of ' || e.n_places || ' places') as place
 from estimates e
 join windows w on w.window = e.window
 join themes t on t.slug = e.subject

@@ -14,6 +14,7 @@ select
   t.slug as theme,
   t.phase,
   tinker.n_numerator as found,
+  tinker.n_numerator || ' found' as counted,
   tinker.n,
   rank() over (order by tinker.n_numerator desc) as rank,
   tinker.share,

@@ -11,7 +11,7 @@ with asked as (
   select
     place,
     case :step when 'month' then month
-      else substr(month, 1, 4) || ' Q' || ((cast(substr(month, 6, 2) as integer) + 2) / 3) end as period,
+      else substr(month, 1, 4) || '-Q' || ((cast(substr(month, 6, 2) as integer) + 2) / 3) end as period,
     cluster,
     sum(number) as n,
     sum(weight) as denominator,
@@ -37,6 +37,8 @@ with asked as (
 select
   places.short as place,
   halved.place as slug,
+  places.enters,
+  (select phase from themes where slug = :subject union all select slug from phases where slug = case :subject when '' then 'evaluate' else :subject end) as phase,
   period,
   case when n >= 10 and k >= 3 then round(p, 6) end as share,
   case when n < 10 or k < 3 then null when p > 0 and p < 1 then round(1 / (1 + exp(half - logit)), 6)

@@ -12,6 +12,7 @@ from typing import Any
 
 from datasette import hookimpl
 from datasette.utils import StartupError
+
 from flywheel.queries import DATABASE, Query, QueryError, load
 
 FOLDER = Path(__file__).resolve().parent.parent / "canned_queries"

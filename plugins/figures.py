@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 from datasette import Response, hookimpl
 from datasette.utils.asgi import NotFound
-from flywheel.svg import standalone
 from jinja2 import TemplateNotFound
+
+from flywheel.svg import standalone
 
 _CHART = re.compile(r'<svg [^>]*class="chart".*</svg>', re.DOTALL)
 

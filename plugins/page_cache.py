@@ -16,15 +16,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import flywheel
 import hupper
 from datasette import hookimpl
+
+import flywheel
 from flywheel.queries import DATABASE
 
 ROOT = Path(__file__).resolve().parent.parent
-MADE_WITH = (ROOT / "templates", ROOT / "canned_queries", ROOT / "plugins", Path(flywheel.__file__).parent)
+MADE_WITH = (
+    *(ROOT / folder for folder in ("templates", "static", "canned_queries", "plugins")),
+    Path(flywheel.__file__).parent,
+)
 PAGES = {"/", "/memo", "/iterate", "/method", "/themes", "/downloads"}
-FOLDERS_OF_PAGES = ("/themes/", "/figures/")
+# Static files too: Datasette 0.65 sends them without a validator, so browsers would fetch them at each page.
+FOLDERS_OF_PAGES = ("/themes/", "/figures/", "/static/")
 # Some 60 pages and figures of up to 150 KB; the rest is room for query strings.
 MAX_ENTRIES, MAX_BYTES = 500, 32_000_000
 PRIVATE = {b"cookie", b"authorization"}

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from datasette import hookimpl
+
 from flywheel import charts
 from flywheel.queries import DATABASE, Query, load
 

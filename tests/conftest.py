@@ -13,8 +13,8 @@ import pytest
 import sqlite_utils
 from datasette.app import Datasette
 from datasette.plugins import pm
-from flywheel import pipeline
 
+from flywheel import pipeline
 from tests.posts import write_lines
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,8 +144,22 @@ def make_database(path: Path) -> None:
     database.close()
 
 
-def _forget_site_plugins() -> None:
-    # Datasette keeps plugins for the whole process and skips one whose file name it knows already.
+def lay_out(root: Path, queries: dict[str, str] | None = None, templates: dict[str, str] | None = None) -> Site:
+    """Copies the project's plugins, templates and styles to ``root`` and adds queries, templates and data."""
+    for folder in ("plugins", "templates", "static"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "canned_queries").mkdir()
+    for name, sql in {**QUERIES, **(queries or {})}.items():
+        (root / "canned_queries" / f"{name}.sql").write_text(sql, encoding="utf-8")
+    for name, text in (templates or {}).items():
+        (root / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "templates" / name).write_text(text, encoding="utf-8")
+    make_database(root / "signals.db")
+    return Site(root, root / "signals.db")
+
+
+def forget_site_plugins() -> None:
+    """Datasette keeps plugins for the whole process and skips one whose file name it knows already."""
     for plugin in pm.get_plugins():
         if getattr(plugin, "__name__", "").endswith(".py"):
             pm.unregister(plugin)
@@ -153,21 +167,7 @@ def _forget_site_plugins() -> None:
 
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """A function that lays out a site; ``queries`` are added to those above, ``templates`` likewise."""
-
-    def make(queries: dict[str, str] | None = None, templates: dict[str, str] | None = None) -> Site:
-        root = tmp_path / "site"
-        for folder in ("plugins", "templates", "static"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (root / "canned_queries").mkdir()
-        for name, sql in {**QUERIES, **(queries or {})}.items():
-            (root / "canned_queries" / f"{name}.sql").write_text(sql, encoding="utf-8")
-        for name, text in (templates or {}).items():
-            (root / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / "templates" / name).write_text(text, encoding="utf-8")
-        make_database(root / "signals.db")
-        return Site(root, root / "signals.db")
-
-    _forget_site_plugins()
-    yield make
-    _forget_site_plugins()
+    """`lay_out` in a folder of the test's own, with a process that knows no other site's plugins."""
+    forget_site_plugins()
+    yield lambda **given: lay_out(tmp_path / "site", **given)
+    forget_site_plugins()

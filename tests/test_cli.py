@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from flywheel import serve
 from flywheel.cli import main
-
 from tests.conftest import ROOT, DataFolder
 from tests.posts import coded
 

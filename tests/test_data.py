@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from flywheel import data
-from flywheel.faults import FaultsError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flywheel import data
+from flywheel.faults import FaultsError
 from tests.conftest import DataFolder
 from tests.posts import coded, drawn
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flywheel import data, estimate, vocabulary
-from flywheel.estimate import Estimate
-from flywheel.signal import Post
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from flywheel import data, estimate, vocabulary
+from flywheel.estimate import Estimate
+from flywheel.signal import Post
 from tests.conftest import ROOT, DataFolder
 from tests.posts import coded, drawn
 
@@ -142,6 +142,21 @@ def test_student_t_is_that_of_the_tables() -> None:
 
 def test_none_of_k_draws_gives_the_exact_bound() -> None:
     assert estimate.open_bound(30) == pytest.approx(stats.beta.ppf(0.975, 1, 30))
+
+
+def test_a_mean_with_an_empty_place_takes_its_bounds_from_its_places() -> None:
+    """Simulated where it is hardest: four places with shares of 0.2 and 0.5 %, 200 independent draws each. The interval
+    covers 92.6 of 100 there, short of 95, where adding variances on the logit scale gives ends that mean nothing."""
+    truth = np.array([0.005, 0.002, 0.002, 0.002])
+    hits = np.random.default_rng(5).binomial(200, truth, (2000, 4))
+    held = 0
+    for row in hits / 200:
+        bounds = [
+            estimate.interval(p, p * (1 - p) / 199, 199) if p else (0.0, estimate.open_bound(200)) for p in row.tolist()
+        ]
+        low, high = estimate.mean_of_bounds(row.tolist(), [b[0] for b in bounds], [b[1] for b in bounds])
+        held += low <= truth.mean() <= high
+    assert 0.92 < held / len(hits) < 0.99
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from flywheel import data, load, pipeline
 from flywheel.faults import FaultsError
 from flywheel.schema import TABLES
-
 from tests.conftest import ROOT, DataFolder
 from tests.posts import coded, drawn
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from flywheel.queries import Parameter, QueryError, load, parse
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flywheel.queries import Parameter, QueryError, load, parse
 
 GOOD = """-- title: Signals at a place
 -- description: How many signals a place has,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import string
 
 import pytest
-from flywheel.signal import canonical_url, signal_id
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flywheel.signal import canonical_url, signal_id
 
 
 @pytest.mark.parametrize(

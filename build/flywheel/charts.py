@@ -18,7 +18,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from markupsafe import Markup
@@ -80,7 +80,9 @@ class _Record:
         given = {name: value for name, value in row.items() if name in known and value is not None}  # type: ignore[union-attr]
         if "label" not in given:
             raise ValueError(f"a chart row has no label: {row!r}")
-        return cls(**given)
+        # SQLite may give a year as a number.
+        texts = {name: str(given[name]) for name in ("label", "note", "href", "period") if name in given}
+        return cls(**{**given, **texts})
 
 
 def _check_fractions(label: str, **values: float | None) -> None:
@@ -114,6 +116,9 @@ class Share(_Record):
 
     def __post_init__(self) -> None:
         _check_fractions(self.label, share=self.share, low=self.low, high=self.high)
+        bounds = [value for value in (self.low, self.share, self.high) if value is not None]
+        if bounds != sorted(bounds):
+            raise ValueError(f"chart row {self.label!r}: share {self.share} outside {self.low} to {self.high}")
         if self.level not in ("enough", "about", "few"):
             raise ValueError(f"chart row {self.label!r}: level is {self.level!r}, not enough, about or few")
         if self.phase not in PHASES:
@@ -144,6 +149,32 @@ class Split(_Record):
         _check_fractions(self.label, **parts)
         if self.level != "few" and abs(sum(parts.values()) - 1) > 0.001:
             raise ValueError(f"chart row {self.label!r}: the phases sum to {sum(parts.values()):.4f}, not to one")
+
+
+def named(
+    rows: Iterable[Mapping[str, Any]], *, href: str = "", without: Iterable[str] = (), **columns: str
+) -> list[dict[str, Any]]:
+    """Rows of a query under the names that charts know: ``named(rows, label="title", level="enough")``.
+
+    ``href`` is a pattern filled from the row, such as ``/themes/{theme}``. What has no name of its own stays, but
+    for the columns ``without`` (a number of signals that all rows share) where there is a share to show.
+    """
+    found = []
+    for row in rows:
+        renamed = {**row, **{name: row[column] for name, column in columns.items()}, "href": href.format(**row)}
+        if renamed.get("share") is not None:
+            renamed |= dict.fromkeys(without)
+        found.append(renamed)
+    return found
+
+
+def splits(rows: Iterable[Mapping[str, Any]], label: str) -> list[dict[str, Any]]:
+    """One row a label for `stacked`, from rows that hold one phase each; the order of first sight stays."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        split = found.setdefault(row[label], {**row, "label": row[label], "level": row["enough"]})
+        split[row["phase"]] = row["share"]
+    return list(found.values())
 
 
 # --- numbers as text ---
@@ -186,11 +217,14 @@ def _aside(row: Share | Split) -> str:
 # --- SVG ---
 
 
+def _ink(style: str) -> dict[str, str]:
+    return {"class_": style, "fill": COLOURS.get(style) or PHASES[style.removesuffix("-text")].text}
+
+
 def _text(value: str, y: float, x: float | str = 0, style: str = "ink", **attributes: Any) -> Markup:
-    fill = COLOURS.get(style) or PHASES[style.removesuffix("-text")].text
     if style in ("muted", "axis"):
         attributes.setdefault("font_size", 13)
-    return element("text", value, x=x, y=y, class_=style, fill=fill, **attributes)
+    return element("text", value, x=x, y=y, **_ink(style), **attributes)
 
 
 def _line(x1: str, y1: float, x2: str, y2: float, style: str, **attributes: Any) -> Markup:
@@ -257,8 +291,7 @@ def _axis_for(rows: Iterable[Share]) -> tuple[float, float]:
 
 
 def _across(value: float, top: float) -> float:
-    # Half a mark of room at zero.
-    return 1 + (PLOT - 1) * min(value / top, 1)
+    return PLOT * min(value / top, 1)
 
 
 def _ticks(end: float, step: float) -> list[float]:
@@ -308,17 +341,12 @@ def stacked(rows: Iterable[Mapping[str, Any] | Split], *, key: str, title: str) 
         y += tall + 3
         named = [
             element("tspan", f"{PHASES[phase].glyph} ", class_=phase, fill=PHASES[phase].colour)
-            + element("tspan", f"{PHASES[phase].word} {of_100(part)}", class_=f"{phase}-text")
+            + element("tspan", f"{PHASES[phase].word} {of_100(part)}", **_ink(f"{phase}-text"))
             for phase, part in parts
         ]
-        weight = 600 if row.apart else None
-        body.append(_text(named[0], y + 16, style="train-text", font_weight=weight))
-        late = (
-            named[1]
-            + Markup("\u2002 ")
-            + named[2].replace('class="iterate-text"', 'class="iterate-text" fill="#0072b2"')
-        )
-        body.append(_text(late, y + 16, "100%", "evaluate-text", text_anchor="end", font_weight=weight))
+        style: dict[str, Any] = {"style": "train-text", "font_weight": 600 if row.apart else None}
+        body.append(_text(named[0], y + 16, **style))
+        body.append(_text(Markup("\u2002 ").join(named[1:]), y + 16, "100%", text_anchor="end", **style))
         y += LABEL + 14
         told = ", ".join(f"{phase} {of_100(part)}" for phase, part in parts)
         readings.append(f"{row.label}: of 100 signals, {told}{_counted(row)}")
@@ -353,7 +381,9 @@ def dots(
     """One dot and whisker a row on an axis from 0 to 100, and a line for a number to compare with."""
     shares = [Share.of(row) for row in rows]
     body: list[Markup] = []
-    readings = [f"{reference_label}: {of_100(reference)} of 100"] if reference is not None else []
+    readings = [axis] if axis else []
+    if reference is not None:
+        readings.append(f"{reference_label}: {of_100(reference)} of 100")
     y = 24.0 if reference is not None else 0.0
     start = y
     for i, row in enumerate(shares):
@@ -402,7 +432,7 @@ def bars(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, axi
         if any(row.phase == phase for row in shares)
     ]
     body: list[Markup] = []
-    readings: list[str] = []
+    readings = [axis] if axis else []
     y = 0.0
     for row in shares:
         drawn, y = _heading(row, y, _aside(row))
@@ -457,7 +487,8 @@ def trend(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, ax
     shares = [Share.of(row) for row in rows]
     if len({len(row.period.partition("-")[2]) for row in shares}) > 1:
         raise ValueError("chart periods of different lengths: use months, quarters or years alone")
-    end, _ = _axis_for(shares)
+    # The axis fits every share, and whiskers where they carry enough; a whisker of a thin period is cut at the top.
+    end, _ = _axis_for(replace(row, low=None, high=None) if row.level == "about" else row for row in shares)
     moments = [_ordinal(row.period) for row in shares]
     first, last = min(moments, default=0), max(moments, default=0)
     slot = 1000 / (last - first + 1)
@@ -465,7 +496,7 @@ def trend(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, ax
     for row in shares:
         panels.setdefault(row.label, []).append(row)
     body: list[Markup] = []
-    readings: list[str] = []
+    readings = [axis] if axis else []
     tall, y = 84, 0.0
     for label, panel in panels.items():
         few = sum(not row.drawn for row in panel)
@@ -504,7 +535,7 @@ def _panel(panel: list[Share], first: int, slot: float, end: float, y: float, ta
             continue
         x = round(slot * (_ordinal(row.period) - first + 0.5), 1)
         low, middle, high = (
-            round(tall * (1 - (row.share if value is None else value) / end), 1)
+            max(round(tall * (1 - (row.share if value is None else value) / end), 1), 0.0)
             for value in (row.low, row.share, row.high)
         )
         whiskers += f"M{x:g} {high:g}V{low:g}"

@@ -93,7 +93,7 @@ class Labels(Row):
 
     pain: bool | None = None
     theme: ThemeSlug | None = None
-    also: Annotated[list[ThemeSlug], Field(max_length=3)] = []
+    also: Annotated[list[ThemeSlug], Field(max_length=2)] = []
     why: WhySlug | None = None
     ask: AskSlug | None = None
     run: bool | None = None

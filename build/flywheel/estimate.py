@@ -13,7 +13,8 @@ A mean over places gives each the same weight, adds their variances and takes We
 freedom; a third method, `places`, takes the places themselves as the sample (t on their number less one).
 
 Where nothing or everything was counted the logit does not exist: the open side is the exact bound
-1 - 0.025 ** (1 / k), and in a mean the place counts as half a hit in k + 1.
+1 - 0.025 ** (1 / k). A mean with such a place takes its bounds from those of its places (MOVER; Zou and Donner,
+*Statistics in Medicine* 27, 2008), since adding variances on the logit scale breaks down beside 0 and 1.
 """
 
 from __future__ import annotations
@@ -231,6 +232,16 @@ def mean(shares: Sequence[float], variances: Sequence[float], dfs: Sequence[floa
     return sum(shares) / len(shares), total / len(shares) ** 2, df
 
 
+def mean_of_bounds(shares: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
+    """Bounds of a mean of independent shares from their own bounds, which may be lopsided (MOVER).
+    Nominal 95 % covered 92.6 of 100 in the hardest case simulated (shares of 0.2 to 0.5 %, see the test)."""
+    count = len(shares)
+    share = sum(shares) / count
+    down = math.sqrt(sum((p - low) ** 2 for p, low in zip(shares, lows, strict=True))) / count
+    up = math.sqrt(sum((high - p) ** 2 for p, high in zip(shares, highs, strict=True))) / count
+    return max(0.0, share - down), min(1.0, share + up)
+
+
 def places_interval(shares: Sequence[float]) -> tuple[float, float]:
     """95 % interval for the mean of places like these: Student's t on their number less one, cut at 0 and 1."""
     half = quantile(len(shares) - 1) * float(np.std(shares, ddof=1)) / math.sqrt(len(shares))
@@ -438,8 +449,6 @@ def _with_interval(row: Estimate, share: float, variance: float, df: float, unre
     else:
         bound = unread * open_bound(row.clusters)
         low, high = (0.0, bound) if share < 0.5 else (1 - bound, 1.0)
-        half_hit = 0.5 / (row.clusters + 1)
-        variance = unread * half_hit * (1 - half_hit) / row.clusters
     return replace(row, share=share, variance=variance, t_df=df, low=low, high=high)
 
 
@@ -481,10 +490,13 @@ def _means(found: Sequence[Estimate], vocabulary: Vocabulary) -> Iterator[Estima
             if method == "process":
                 yield replace(base, share=None, low=None, high=None, variance=None, t_df=None, enough="few")
             continue
-        shares = [row.share for row in thick if row.share is not None]
-        variances = [row.variance for row in thick if row.variance is not None]
-        dfs = [row.t_df for row in thick if row.t_df is not None]
-        yield _with_interval(base, *mean(shares, variances, dfs))
+        shares = [row.share or 0.0 for row in thick]
+        share, variance, df = mean(shares, [row.variance or 0.0 for row in thick], [row.t_df or 1.0 for row in thick])
+        if all(0 < of_place < 1 for of_place in shares):
+            yield _with_interval(base, share, variance, df)
+        else:
+            low, high = mean_of_bounds(shares, [row.low or 0.0 for row in thick], [row.high or 0.0 for row in thick])
+            yield replace(base, share=share, variance=variance, t_df=df, low=low, high=high)
         if method == "process" and len(thick) > MEAN_OF:
             low, high = places_interval(shares)
             spread = float(np.var(shares, ddof=1)) / len(shares)

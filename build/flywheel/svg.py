@@ -34,18 +34,19 @@ def percent(value: float) -> str:
 
 
 def standalone(svg: str, width: int = 720, ground: str = "#ffffff") -> str:
-    """A chart as a file of its own: with viewBox, a light ground and a font, so that it opens anywhere."""
+    """A chart as a file of its own, to open anywhere: with viewBox, ground and font, and without links."""
     height = re.search(r' height="(\d+)"', svg)
     if height is None or not svg.startswith("<svg "):
         raise ValueError("not a chart")
     margin, tall = 16, int(height[1])
     box = f"{-margin} {-margin} {width + 2 * margin} {tall + 2 * margin}"
     paper = element("rect", x=-margin, y=-margin, width="100%", height="100%", fill=ground)
-    inner = Markup(svg.replace('width="100%"', f'width="{width}"', 1))  # noqa: S704
+    alone = re.sub(r"<a [^>]*>", "<g>", str(svg)).replace("</a>", "</g>")
+    alone = alone.replace('role="group"', 'role="img"', 1).replace('width="100%"', f'width="{width}"', 1)
     outer = element(
         "svg",
         paper,
-        inner,
+        Markup(alone),  # noqa: S704
         xmlns="http://www.w3.org/2000/svg",
         width=width + 2 * margin,
         height=tall + 2 * margin,

@@ -39,7 +39,7 @@ def ask(site: Site, *requests: tuple[str, dict[str, str]], **options: Any) -> li
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("path", ["/memo", "/memo?q=1", "/themes/output-defects"])
+@pytest.mark.parametrize("path", ["/memo", "/memo?q=1", "/themes/output-defects", "/static/site.css"])
 def test_a_page_is_rendered_once(site: Site, path: str) -> None:
     first, second = ask(site, (path, {}), (path, {}))
     assert first.status_code == second.status_code == 200

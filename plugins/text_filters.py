@@ -1,0 +1,23 @@
+"""Template filters for text that other people wrote, or that goes into a path."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from datasette import hookimpl
+from datasette.utils import tilde_encode
+from markupsafe import Markup, escape
+
+_FOUND = re.compile(r"⟦([^⟦⟧]*)⟧")
+
+
+def highlight(text: str | None) -> Markup:
+    """The words that a search found, as <mark>. Everything is escaped first, and only whole pairs become a tag."""
+    return Markup(_FOUND.sub(r"<mark>\1</mark>", str(escape(text or ""))))  # noqa: S704 - escaped on this line
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Any) -> None:
+    env.filters["highlight"] = highlight
+    env.filters["tilde"] = tilde_encode
