@@ -157,6 +157,12 @@ def test_bare_titles_of_three_words_are_not_enough() -> None:
     assert linked([Item("a", "How to fine-tune it?", ""), Item("b", "how to fine tune it", "")]) == {("a", "b")}
 
 
+def test_bare_titles_that_differ_in_one_word_are_no_copies() -> None:
+    one, other = "how to fine tune a model using gpt 3 models", "how to fine tune a model using the terminal"
+    assert find_pairs([Item("a", one, ""), Item("b", other, "")]) == []
+    assert linked([Item("a", one, ""), Item("b", f"{one} please", "")]) == {("a", "b")}
+
+
 def test_chinese_by_character() -> None:
     one = "微调以后模型一直重复输出同样的内容，请问如何解决这个问题？训练时损失正常，推理时却停不下来。"
     items = [

@@ -57,7 +57,15 @@ def posts(folder: Path) -> Iterator[ArchivePost]:
         source, community = _where(url, row["set"])
         thread = f"rd.{url.split('/')[6]}" if source == "reddit" else url
         yield ArchivePost(
-            url, row["set"], source, community, thread, row["title"] or "", row["body"] or "", _day(row["date"]), "opening"
+            url,
+            row["set"],
+            source,
+            community,
+            thread,
+            row["title"] or "",
+            row["body"] or "",
+            _day(row["date"]),
+            "opening",
         )
     for row in _rows(folder / TITLES):
         yield ArchivePost(

@@ -68,7 +68,7 @@ FEW, ROWS_OF_FEW, ROWS_OF_MANY = 200_000, 2, 3
 """Bands have two rows, so that nearly every two posts of Jaccard 0.25 share one of 64; in a large crowd too many
 unlike posts would, and three rows find 0.996 of those at 0.5 and half of those at 0.25."""
 COMMON_AUTHORS, COMMON_SHARE = 5, 0.002
-THIN, TITLE_WORDS = 8, 4
+THIN, TITLE_WORDS, TITLE_JACCARD = 8, 4, 0.8
 BUCKET = 50
 """A post is compared with the first 50 of those that share a band: what is later in the order changes nothing."""
 
@@ -377,12 +377,13 @@ def _exact(texts: Texts) -> Iterator[Copies]:
     yield Copies("exact", earlier, later, np.ones(len(earlier)))
 
 
-def _alike(rule: Rule, runs: Runs, candidates: tuple[Numbers, Numbers]) -> Iterator[Copies]:
-    """Those of the candidate pairs that the rule calls copies."""
+def _alike(rule: Rule, texts: Texts, runs: Runs, candidates: tuple[Numbers, Numbers]) -> Iterator[Copies]:
+    """Those of the candidate pairs that the rule calls copies; of two bare titles nearly every word must agree."""
     earlier, later = candidates
     found = overlap(runs, earlier, later)
-    near = found.jaccard >= rule.jaccard
-    part = ~near & (found.inside >= rule.contained) & (found.smaller >= rule.contained_from)
+    bare = texts.bare[earlier] & texts.bare[later]
+    near = found.jaccard >= np.where(bare, TITLE_JACCARD, rule.jaccard)
+    part = ~near & ~bare & (found.inside >= rule.contained) & (found.smaller >= rule.contained_from)
     for method, holds, similarity in (("near", near, found.jaccard), ("contained", part, found.inside)):
         yield Copies(method, earlier[holds], later[holds], similarity[holds])
 
@@ -419,7 +420,7 @@ def pairs_of(items: Sequence[Item], texts: Texts, frozen: Frozen, each: Each = m
     distinct = first_of_kind(texts)
     for rule, runs in zip(RULES, rares, strict=True):
         posts = comparable(texts, runs, distinct)
-        found += _alike(rule, runs, _candidates(sketches(runs, posts, frozen.rows, each), posts))
+        found += _alike(rule, texts, runs, _candidates(sketches(runs, posts, frozen.rows, each), posts))
     found += _titled(texts, rares, distinct)
     return list(_earliest(items, found))
 

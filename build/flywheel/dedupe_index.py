@@ -23,7 +23,18 @@ import numpy as np
 from flywheel import dedupe
 from flywheel.dedupe import BUCKET, RULES, Flags, Frozen, Hashes, Item, Numbers, Pair, Runs, Texts
 
-VERSION = repr((1, RULES, dedupe.MINIMA, dedupe.SEED, dedupe.COMMON_AUTHORS, dedupe.COMMON_SHARE, dedupe.THIN))
+VERSION = repr(
+    (
+        2,
+        RULES,
+        dedupe.MINIMA,
+        dedupe.SEED,
+        dedupe.COMMON_AUTHORS,
+        dedupe.COMMON_SHARE,
+        dedupe.THIN,
+        dedupe.TITLE_JACCARD,
+    )
+)
 """Everything that decides a pair. An index of another version must be built again."""
 
 _TABLES = """

@@ -93,7 +93,8 @@ def calibration_error(stated: Floats, held: Flags) -> Metric:
 
 
 def _table(labels: Numbers, chosen: Numbers, weights: Floats, classes: int) -> Floats:
-    return np.bincount(labels * classes + chosen, weights, minlength=classes**2).reshape(classes, classes)
+    counts: Floats = np.bincount(labels * classes + chosen, weights, minlength=classes**2).astype(np.float64)
+    return counts.reshape(classes, classes)
 
 
 def precision_recall_f1(labels: Numbers, chosen: Numbers, which: int, classes: int) -> dict[str, Metric]:
@@ -188,7 +189,10 @@ def report(trained: Trained, vocabulary: Vocabulary, say: Callable[[str], None] 
         say(f"learning from {part:.0%} of the posts")
         rows += _curve_rows(trained, part, vocabulary)
     say("leaving out each place in turn")
-    rows += _place_rows(trained, vocabulary)
+    try:
+        rows += _place_rows(trained, vocabulary)
+    except train.TrainingError as error:
+        say(f"a place never seen: not measured, {error}")
     return rows
 
 
@@ -300,5 +304,4 @@ def _place_rows(trained: Trained, vocabulary: Vocabulary) -> Iterator[Row]:
         return
     fold = np.array([known.index(place) if place else len(known) for place in places])
     scores = train.cross_fit(trained.table, fold)
-    for row in _headline(trained, scores, fold, vocabulary, "a place never seen"):
-        yield row
+    yield from _headline(trained, scores, fold, vocabulary, "a place never seen")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -43,15 +44,17 @@ class Text(NamedTuple):
 FAMILIES: Mapping[str, frozenset[str]] = {
     name: frozenset(words.split())
     for name, words in {
-        "tuning": """tuning tuned tune tunes finetune finetuned finetuning finetunes lora loras qlora peft sft dpo grpo ppo
-            rlhf orpo adapter adapters unsloth axolotl trl train training trained trainer trains 微 调 训 练""",
+        "tuning": """tuning tuned tune tunes finetune finetuned finetuning finetunes lora loras qlora peft sft dpo grpo
+            ppo rlhf orpo adapter adapters unsloth axolotl trl train training trained trainer trains 微 调 训 练""",
         "i": "i my me mine myself 我",
         "we": "we our us",
         "trouble": """error errors fail fails failed failing failure issue issues problem problems wrong bug bugs crash
             crashes stuck oom traceback exception nan cannot unable doesn didn won broken weird strange 错 误""",
-        "asking": "how why what anyone anybody help possible trying tried advice suggestions should can does wondering 请 问",
+        "asking": """how why what anyone anybody help possible trying tried advice suggestions should can does
+            wondering 请 问""",
         "image": "diffusion sdxl flux comfyui controlnet wan image images video videos checkpoint dreambooth",
-        "news": "release released releasing introducing announcing announced built launch launched today opensource paper",
+        "news": """release released releasing introducing announcing announced built launch launched today opensource
+            paper""",
         "serving": "inference quantized gguf quant quants vllm ollama rag prompt prompts prompting api server",
         "link": "http https www com",
     }.items()
@@ -228,9 +231,6 @@ class Features:
         blocks = [_weighted(said, self.idf[:cut]), _weighted(spelled, self.idf[cut:]), places, shape]
         return sparse.hstack(blocks).tocsr()
 
-    def only(self, columns: Sequence[str], of: Mapping[str, frozenset[str]]) -> Features:  # pragma: no cover
-        raise NotImplementedError
-
 
 def _weighted(counts: sparse.csr_matrix, idf: Floats) -> sparse.csr_matrix:
     """1 + log(count), times idf, each row of length 1."""
@@ -243,14 +243,14 @@ def _weighted(counts: sparse.csr_matrix, idf: Floats) -> sparse.csr_matrix:
 def learn(texts: Sequence[Text]) -> Features:
     """The columns that at least `LEAST_POSTS` of the texts hold."""
     batch = _Batch(texts)
-    holds = {"words": Counter(), "pairs": Counter(), "grams": Counter(), "places": Counter()}
+    holds: dict[str, Counter[str]] = {"words": Counter(), "pairs": Counter(), "grams": Counter(), "places": Counter()}
     words = list(batch.local)
     grams_of = [frozenset(grams(word)) for word in words]
     for post, text in enumerate(texts):
         ids = batch.ids[batch.start[post] : batch.start[post + 1]].tolist()
         own = set(ids)
         holds["words"].update(words[n] for n in own)
-        holds["pairs"].update({f"{words[a]} {words[b]}" for a, b in zip(ids, ids[1:], strict=False)})
+        holds["pairs"].update({f"{words[a]} {words[b]}" for a, b in pairwise(ids)})
         holds["grams"].update(frozenset().union(*(grams_of[n] for n in own)))
         holds["places"].update(_names(text.community))
     names = {

@@ -22,11 +22,28 @@ TUNING = re.compile(
     re.IGNORECASE,
 )
 COMMUNITIES = frozenset(
-    """unslothai/unsloth hiyouga/llamafactory hiyouga/llama-factory axolotl-ai-cloud/axolotl openaccess-ai-collective/axolotl
-    huggingface/peft huggingface/trl huggingface/autotrain-advanced huggingface/alignment-handbook pytorch/torchtune
-    modelscope/ms-swift modelscope/swift internlm/xtuner optimalscale/lmflow lightning-ai/litgpt artidoro/qlora
-    openrlhf/openrlhf volcengine/verl predibase/lorax tloen/alpaca-lora thinking-machines-lab/tinker
-    thinking-machines-lab/tinker-cookbook thinking-machines-lab/tinker-feedback""".split()
+    (
+        "artidoro/qlora",
+        "axolotl-ai-cloud/axolotl",
+        "hiyouga/llama-factory",
+        "hiyouga/llamafactory",
+        "huggingface/alignment-handbook",
+        "huggingface/autotrain-advanced",
+        "huggingface/peft",
+        "huggingface/trl",
+        "internlm/xtuner",
+        "modelscope/ms-swift",
+        "modelscope/swift",
+        "openaccess-ai-collective/axolotl",
+        "openrlhf/openrlhf",
+        "optimalscale/lmflow",
+        "pytorch/torchtune",
+        "thinking-machines-lab/tinker",
+        "thinking-machines-lab/tinker-cookbook",
+        "thinking-machines-lab/tinker-feedback",
+        "tloen/alpaca-lora",
+        "unslothai/unsloth",
+    )
 )
 """Communities about tuning alone, in lower case."""
 

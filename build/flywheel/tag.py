@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -130,7 +131,7 @@ def phase_sums(themes: Floats, phase_of: Sequence[str], phases: Sequence[str]) -
     return np.stack([themes[:, [p == phase for p in phase_of]].sum(axis=1) for phase in phases], axis=1)
 
 
-def rows(model: Model, ids: Sequence[str], texts: Sequence[Text]) -> list[dict[str, Any]]:
+def rows(model: Model, ids: Sequence[str | int], texts: Sequence[Text]) -> list[dict[str, Any]]:
     """One line of `flywheel classify` a post, in order. A theme stands there for every post: if it is a signal."""
     tags = tag(model, texts)
     names, phases = model.theme.classes, sorted(set(model.phases.values()))
@@ -172,7 +173,7 @@ def explain(model: Model, text: Text, most: int = 12) -> tuple[list[Reason], lis
     blocks += ["shape"] * (len(names) - len(blocks))
     chosen = int(tag(model, [text]).theme[0])
 
-    def reasons(weights: Floats) -> list[Reason]:
+    def reasons(weights: npt.NDArray[np.float32]) -> list[Reason]:
         found = [
             Reason(names[column], blocks[column], float(value * weights[column]))
             for column, value in zip(matrix.indices, matrix.data, strict=True)
@@ -186,7 +187,7 @@ def explain(model: Model, text: Text, most: int = 12) -> tuple[list[Reason], lis
 def save(model: Model, folder: Path) -> None:
     """Writes the model as two files, each beside the old one and then renamed."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {
+    arrays: dict[str, Any] = {
         "idf": model.features.idf.astype(np.float32),
         "middle": model.features.middle,
         "scale": model.features.scale,
@@ -245,5 +246,5 @@ def load(folder: Path) -> Model:
         )
     except FileNotFoundError as error:
         raise ModelError(f"no model in {folder} ({error.filename} is missing); make one with: flywheel train") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise ModelError(f"the model in {folder} cannot be used: {error}") from None
