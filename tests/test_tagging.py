@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 import pickle
 import random
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,12 +21,13 @@ from click.testing import CliRunner
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import average_precision_score, f1_score
 
-from flywheel import evaluate, features, relevance, tag, tagging_commands, train, vocabulary
+from flywheel import archive_texts, evaluate, features, relevance, tag, tagging_commands, train, vocabulary
 from flywheel.features import Text
 from flywheel.signal import Post
 from flywheel.tag import Model
 from flywheel.train import Trained
 from flywheel.vocabulary import Vocabulary
+from tests.posts import drawn
 
 THEMES = {
     "memory-hardware": "gpu memory cuda offload shards vram allocation",
@@ -428,6 +432,90 @@ def test_dedupe_with_an_index_compares_new_posts_with_old(tmp_path: Path) -> Non
     assert [row["drop"] for row in lines(out)] == ["b", "c"]
 
 
+# The commands that read data/ and the archives beside the project
+
+
+@pytest.fixture
+def small_project(tmp_path: Path, data_folder: Any) -> Path:
+    """A project of 240 made-up read posts, with archives beside it that hold their texts and five unread posts."""
+    posts, texts = made_up()
+    unread = [f"https://huggingface.co/someone/model-1/discussions/{n}" for n in range(900, 905)]
+    rows = [
+        drawn(
+            n,
+            url=post.url,
+            community=post.community,
+            pain=post.verdict == "signal",
+            theme=post.theme,
+            also=list(post.also),
+            ask=post.ask,
+            gist=post.gist,
+            sure=post.sure,
+            author=post.author,
+            thread=post.url,
+        )
+        for n, post in enumerate(posts)
+    ]
+    root = tmp_path / "project"
+    root.mkdir()
+    shutil.move(data_folder(rows), root / "data")
+    archives = tmp_path / "shared" / "archives"
+    archives.mkdir(parents=True)
+    said = {**texts, **dict.fromkeys(unread, ("gpu memory", "fine-tuning my model i tried lora cuda vram"))}
+    lines_of = {
+        archive_texts.POSTS: [
+            {"set": "hf-hub-discussions", "url": url, "title": title, "body": body, "date": "2023-05-06 07:08:09+00:00"}
+            for url, (title, body) in said.items()
+        ],
+        archive_texts.TITLES: [],
+        archive_texts.COMMENTS: [],
+    }
+    for name, found in lines_of.items():
+        with gzip.open(archives / name, "wt") as file:
+            file.writelines(json.dumps(row) + "\n" for row in found)
+    return root
+
+
+def test_train_tag_and_explain(small_project: Path) -> None:
+    result = run(tagging_commands.train_command, small_project)
+    assert result.exit_code == 0, result.output
+    report = lines(small_project / "data" / "tagger_report.jsonl")
+    assert {row["task"] for row in report} == {"relevance", "theme", "phase", "ask"}
+
+    assert run(tagging_commands.tag_command, small_project).exit_code == 0
+    derived = lines(small_project / "data" / "derived" / "population.jsonl")
+    assert [row["url"][-3:] for row in derived] == ["900", "901", "902", "903", "904"]
+    for row in derived:
+        assert row["month"] == "2023-05" and max(row["themes"], key=row["themes"].get) == "memory-hardware"
+        assert not {"title", "body", "gist", "text"} & set(row)
+
+    said = run(tagging_commands.explain, small_project, made_up()[0][0].url).output
+    assert "a reader said: signal memory-hardware; that stands" in said
+    relevant, theme = (part.splitlines()[1:] for part in said.split("what spoke for or against")[1:])
+    assert len(theme) == 12 and any(f"'{word}'" in line for word in SIGNALS for line in relevant)
+    absent = run(tagging_commands.explain, small_project, "https://example.org/absent")
+    assert absent.exit_code == 1 and "no text" in absent.output
+
+
+def test_fold_adds_copies_once_and_leaves_what_was_undone(small_project: Path) -> None:
+    path = small_project / "data" / "duplicates.jsonl"
+    posts, texts = made_up()
+    archive = small_project.parent / "shared" / "archives" / archive_texts.POSTS
+    with gzip.open(archive, "rt") as file:
+        rows = [json.loads(line) for line in file]
+    for n in (20, 30):
+        rows[n]["title"], rows[n]["body"] = texts[posts[4].url]
+    with gzip.open(archive, "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    run(tagging_commands.fold_command, small_project)
+    first = lines(path)
+    assert len({row["drop"] for row in first} & {posts[n].url for n in (4, 20, 30)}) == 2
+    undone = {**first[0], "undo": True}
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*first, undone]))
+    run(tagging_commands.fold_command, small_project)
+    assert lines(path) == [*first, undone]
+
+
 # On the real posts beside the project
 
 
@@ -444,9 +532,20 @@ def test_the_committed_model_is_small_and_knows_the_vocabulary(root: Path, commi
     assert dict(committed.phases) == {slug: theme.phase for slug, theme in words.themes.items()}
 
 
-def test_unrelated_issues_almost_never_pass(shared: Path, committed: Model) -> None:
-    import csv
+@pytest.mark.slow
+def test_train_makes_the_committed_model_again(root: Path, shared: Path, committed: Model) -> None:
+    """The committed probabilities, to within 1e-3, where the named archives are present."""
+    _, posts = tagging_commands.read_posts_of(root)
+    texts = tagging_commands.texts_at_hand(root, None)
+    again = train.train(posts, texts, vocabulary.read(root / "data"))
+    assert again.model.version == committed.version
+    some = [example.text for example in again.raw[::7]]
+    before, after = tag.tag(committed, some), tag.tag(again.model, some)
+    np.testing.assert_allclose(after.relevance, before.relevance, atol=1e-3)
+    np.testing.assert_allclose(after.themes, before.themes, atol=1e-3)
 
+
+def test_unrelated_issues_almost_never_pass(shared: Path, committed: Model) -> None:
     csv.field_size_limit(10**9)
     texts = []
     for path in sorted((shared / "realtext").glob("*.csv")):

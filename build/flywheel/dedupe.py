@@ -175,7 +175,7 @@ def _starts(lengths: Numbers) -> Numbers:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _spans(begin: Numbers, lengths: Numbers) -> Numbers:
+def spans(begin: Numbers, lengths: Numbers) -> Numbers:
     """The numbers begin[i] to begin[i] + lengths[i], one span after the other."""
     return np.repeat(begin - _starts(lengths)[:-1], lengths) + np.arange(lengths.sum())
 
@@ -209,7 +209,7 @@ def read(texts: Sequence[tuple[str, str]]) -> Texts:
     def runs(rule: Rule) -> Runs:
         fits = (words >= rule.least) & (words <= rule.most)
         lengths = np.where(fits, words - rule.size + 1, 0)
-        at = _spans(begin, lengths)
+        at = spans(begin, lengths)
         value = np.zeros(len(at), dtype=np.uint64)
         for place in range(rule.size):
             value += word[at + place] * _PLACES[place]
@@ -344,7 +344,7 @@ def overlap(runs: Runs, earlier: Numbers, later: Numbers) -> Overlap:
     """The exact overlap of pairs of posts; a run that a post repeats counts once."""
     used, place = np.unique(np.concatenate([earlier, later]), return_inverse=True)
     lengths = np.diff(runs.start)[used]
-    hashes = runs.hash[_spans(runs.start[:-1][used], lengths)]
+    hashes = runs.hash[spans(runs.start[:-1][used], lengths)]
     columns = np.unique(hashes, return_inverse=True)[1]
     shape = (len(used), int(columns.max(initial=0)) + 1)
     matrix = sparse.csr_matrix((np.ones(len(columns), dtype=np.int32), columns, _starts(lengths)), shape=shape)
@@ -489,7 +489,7 @@ def sketches(runs: Runs, posts: Numbers, rows: int, each: Each = map) -> Hashes:
         for at in range(0, len(posts), _CHUNK):
             part = posts[at : at + _CHUNK]
             lengths = np.diff(runs.start)[part]
-            yield Runs(runs.hash[_spans(runs.start[part], lengths)], _starts(lengths))
+            yield Runs(runs.hash[spans(runs.start[part], lengths)], _starts(lengths))
 
     return np.concatenate([np.zeros((0, MINIMA // rows), np.uint64), *each(partial(sketch, rows=rows), pieces())])
 

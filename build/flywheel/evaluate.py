@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from flywheel import train
-from flywheel.tag import Floats, choose, phase_sums
+from flywheel.tag import Floats, Thresholds, choose, phase_sums
 from flywheel.train import Flags, Numbers, Scores, Table, Trained
 from flywheel.vocabulary import Vocabulary
 
@@ -147,6 +147,7 @@ class Judged(NamedTuple):
     themes_of: tuple[str, ...]
     phases_of: tuple[str, ...]
     phase_of: tuple[str, ...]
+    thresholds: Thresholds
 
     @property
     def relevant(self) -> Numbers:
@@ -177,6 +178,7 @@ def judged(trained: Trained, probabilities: train.Probabilities, priors: Floats,
         themes_of=names,
         phases_of=phases,
         phase_of=phase_of,
+        thresholds=trained.model.thresholds,
     )
 
 
@@ -210,6 +212,9 @@ def relevance_rows(found: Judged, how: str = "five folds") -> Iterator[Row]:
             "recall at 90 % precision": recall_at_precision(labels, said),
             "calibration error": calibration_error(said, labels == 1),
         }
+        passed = (said >= found.thresholds.signal).astype(np.int64)
+        for measure, metric in precision_recall_f1(labels, passed, 1, 2).items():
+            metrics[f"{measure} at the operating point"] = metric
         for measure, metric in metrics.items():
             yield Row("relevance", "signal", measure, *with_interval(metric, groups), int(which.sum()), seen, how)
 
@@ -226,6 +231,13 @@ def theme_rows(found: Judged, how: str = "five folds") -> Iterator[Row]:
         metric = macro_f1(labels, chosen, members, len(found.themes_of))
         yield Row("theme", name, "macro-F1", *with_interval(metric, groups), int(counts[members].sum()), "all", how)
     yield Row("theme", "all", "accuracy", *with_interval(_share(labels == chosen), groups), len(labels), "all", how)
+    sure = found.themes[which][np.arange(len(labels)), chosen] >= found.thresholds.unsure
+    yield Row("theme", "all", "share that is sure", *with_interval(_share(sure), groups), len(labels), "all", how)
+    if sure.any():
+        metric = _share(labels[sure] == chosen[sure])
+        yield Row(
+            "theme", "all", "accuracy where sure", *with_interval(metric, groups[sure]), int(sure.sum()), "all", how
+        )
 
 
 def phase_rows(found: Judged, how: str = "five folds") -> Iterator[Row]:

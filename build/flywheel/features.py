@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from flywheel.dedupe import normalise
+from flywheel.dedupe import normalise, spans
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -30,6 +30,8 @@ READ = 2_000
 LEAST_POSTS = 5
 """No word, pair or n-gram is kept that fewer posts hold."""
 GRAMS = (3, 4, 5)
+LEAD = 80
+"""Words at the head of a post that count once more, for themselves: the question is asked there."""
 
 
 class Text(NamedTuple):
@@ -104,6 +106,14 @@ class _Batch:
 
     def words(self, known: Mapping[str, int]) -> sparse.csr_matrix:
         return self.spread(((n, known[w]) for w, n in self.local.items() if w in known), len(known))
+
+    def lead(self, known: Mapping[str, int]) -> sparse.csr_matrix:
+        """The words at the head of each post alone."""
+        column = np.array([known.get(word, -1) for word in self.local], dtype=np.int64)
+        at = spans(self.start[:-1], np.minimum(self.lengths, LEAD))
+        columns = column[self.ids[at]] if len(column) else at
+        shape = (len(self.texts), len(known))
+        return _counted(self.post[at][columns >= 0], columns[columns >= 0], shape)
 
     def grams(self, known: Mapping[str, int]) -> sparse.csr_matrix:
         found = ((n, known[gram]) for word, n in self.local.items() for gram in grams(word) if gram in known)
@@ -191,13 +201,13 @@ def _counted(rows: Numbers, columns: Numbers, shape: tuple[int, int]) -> sparse.
     return found
 
 
-BLOCKS = ("words", "pairs", "grams", "places")
-PLACE_WEIGHT, SHAPE_WEIGHT = 0.6, 0.3
+BLOCKS = ("words", "pairs", "grams", "lead", "places")
+LEAD_WEIGHT, PLACE_WEIGHT, SHAPE_WEIGHT = 0.8, 0.6, 0.3
 
 
 @dataclass(frozen=True)
 class Features:
-    """The columns: `names` of each block in order, `idf` of words, pairs and n-grams, middle and scale of the shape."""
+    """The columns: `names` of each block in order, `idf` of all but places, middle and scale of the shape."""
 
     names: Mapping[str, tuple[str, ...]]
     idf: Floats
@@ -220,15 +230,23 @@ class Features:
         return [*(name for block in BLOCKS for name in self.names[block]), *SHAPE]
 
     def matrix(self, texts: Sequence[Text]) -> sparse.csr_matrix:
-        """One row a text. Words and pairs together, and n-grams, have length 1; places and shape their own weight."""
+        """One row a text. Words and pairs together, n-grams, and the head's words have length 1 each."""
         batch = _Batch(texts)
         known = self.known
         said = sparse.hstack([batch.words(known["words"]), batch.pairs(self._pairs)]).tocsr()
         spelled = batch.grams(known["grams"]).tocsr()
         places = batch.places(known["places"]) * PLACE_WEIGHT
         shape = sparse.csr_matrix((batch.shape() - self.middle) / self.scale * SHAPE_WEIGHT)
-        cut = said.shape[1]
-        blocks = [_weighted(said, self.idf[:cut]), _weighted(spelled, self.idf[cut:]), places, shape]
+        lead = batch.lead(known["lead"])
+        cuts = np.cumsum([said.shape[1], spelled.shape[1]])
+        idf = np.split(self.idf, cuts)
+        blocks = [
+            _weighted(said, idf[0]),
+            _weighted(spelled, idf[1]),
+            _weighted(lead, idf[2]) * LEAD_WEIGHT,
+            places,
+            shape,
+        ]
         return sparse.hstack(blocks).tocsr()
 
 
@@ -243,20 +261,27 @@ def _weighted(counts: sparse.csr_matrix, idf: Floats) -> sparse.csr_matrix:
 def learn(texts: Sequence[Text]) -> Features:
     """The columns that at least `LEAST_POSTS` of the texts hold."""
     batch = _Batch(texts)
-    holds: dict[str, Counter[str]] = {"words": Counter(), "pairs": Counter(), "grams": Counter(), "places": Counter()}
+    holds: dict[str, Counter[str]] = {
+        "words": Counter(),
+        "pairs": Counter(),
+        "grams": Counter(),
+        "lead": Counter(),
+        "places": Counter(),
+    }
     words = list(batch.local)
     grams_of = [frozenset(grams(word)) for word in words]
     for post, text in enumerate(texts):
         ids = batch.ids[batch.start[post] : batch.start[post + 1]].tolist()
         own = set(ids)
         holds["words"].update(words[n] for n in own)
+        holds["lead"].update(words[n] for n in set(ids[:LEAD]))
         holds["pairs"].update({f"{words[a]} {words[b]}" for a, b in pairwise(ids)})
         holds["grams"].update(frozenset().union(*(grams_of[n] for n in own)))
         holds["places"].update(_names(text.community))
     names = {
         block: tuple(sorted(name for name, n in counts.items() if n >= LEAST_POSTS)) for block, counts in holds.items()
     }
-    held = np.array([holds[block][name] for block in BLOCKS[:3] for name in names[block]], dtype=float)
+    held = np.array([holds[block][name] for block in BLOCKS[:4] for name in names[block]], dtype=float)
     shape = batch.shape()
     scale = shape.std(axis=0)
     return Features(names, np.log((1 + len(texts)) / (1 + held)) + 1, shape.mean(axis=0), np.where(scale > 0, scale, 1))

@@ -216,7 +216,7 @@ def _decided(path: Path) -> set[str]:
     return found
 
 
-def _read_posts_of(root: Path) -> tuple[data.Data, list[Post]]:
+def read_posts_of(root: Path) -> tuple[data.Data, list[Post]]:
     found = data.read(root / "data")
     return found, list(
         pipeline.correct(pipeline.forget(found.posts, found.tombstones), found.corrections, found.vocabulary)
@@ -248,7 +248,7 @@ def train_command(root: Path, store: Path | None, model_folder: Path | None, rep
     posts hold, and numbers.
     """
     try:
-        found, posts = _read_posts_of(root)
+        found, posts = read_posts_of(root)
         trained = train.train(posts, texts_at_hand(root, store), found.vocabulary)
         rows = evaluate.report(trained, found.vocabulary, partial(click.echo, err=True)) if report else []
     except (FaultsError, train.TrainingError) as error:
@@ -330,7 +330,7 @@ def fold_command(root: Path, store: Path | None) -> None:
     """
     path = root / "data" / "duplicates.jsonl"
     try:
-        _, posts = _read_posts_of(root)
+        _, posts = read_posts_of(root)
         texts = texts_at_hand(root, store)
         known = _decided(path) if path.exists() else set()
     except FaultsError as error:
@@ -353,7 +353,7 @@ def explain(root: Path, url: str, store: Path | None, model_folder: Path | None)
     try:
         model = tag.load(model_folder or root / "data" / "tagger")
         address = canonical_url(url)
-        _, posts = _read_posts_of(root)
+        _, posts = read_posts_of(root)
     except (FaultsError, tag.ModelError, ValueError) as error:
         _stop(error)
     texts = texts_at_hand(root, store)
