@@ -51,9 +51,24 @@ types: $(VENV)/.dev
 test: $(VENV)/.dev browser lint types signals.db  ## Lint, types and tests
 	$(VENV)/bin/pytest -n 2 -m "not slow"
 
+# The whole page matrix, the long fault and kill runs, and the site on the newest alpha of Datasette 1.0.
+test-all: test $(VENV)-datasette1/.done  ## Everything make test runs, and all that takes long
+	$(VENV)/bin/pytest -n 2 -m slow
+	$(VENV)-datasette1/bin/python -m pytest -q -p no:cacheprovider tests/test_both_lines.py tests/plugins/test_canned_queries.py
+
+$(VENV)-datasette1/.done: requirements-datasette1.txt
+	@test -x $(VENV)-datasette1/bin/python || $(PYTHON) -m venv $(VENV)-datasette1
+	$(VENV)-datasette1/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@echo "$(CURDIR)/build" > $$($(VENV)-datasette1/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
+	@touch $@
+
+bench: $(VENV)/.dev  ## Measures builds and pages, writes docs/benchmarks.md
+	$(VENV)/bin/python -m bench
+
 lock:  ## Renews both lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install -o requirements.txt
 	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install --extra dev -c requirements.txt -o requirements-dev.txt
+	$(VENV)/bin/uv pip compile requirements-datasette1.in --universal --python-version 3.11 --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" -o requirements-datasette1.txt
 
 clean:  ## Removes what make made
-	rm -rf $(VENV) signals.db dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) $(VENV)-datasette1 signals.db dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

@@ -1,5 +1,5 @@
 -- title: Posts that were read and are no signal
--- description: What was looked at and left out, or could not be told, with the reason; fifty a page. `of` says how many there
+-- description: What was looked at and left out, or could not be told, with the reason; fifty a page. “of” says how many there
 --   are in all. Their text is not here, only the link.
 -- param why = every reason: slug of a reason in the table whys, or cannot_tell
 -- param place = every place: slug of a place

@@ -1,6 +1,6 @@
 -- title: A share worked out from the cells
 -- description: The published figure of a place, done again in SQL from the table cells: share, linearised variance over
---   clusters, Student's t on the logit scale. Change it to ask your own question. The row of `estimates` with method
+--   clusters, Student's t on the logit scale. Change it to ask your own question. The row of “estimates” with method
 --   process says the same.
 -- param place = r/LocalLLaMA and other AI subreddits: slug of a place
 -- param among = all signals: all, or after (only evaluate and iterate)

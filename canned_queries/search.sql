@@ -1,6 +1,6 @@
 -- title: Search
 -- description: Signals that hold all words, best match first (bm25), twenty a page. The words found stand between
---   ⟦ and ⟧ in `found`. `of` says how many there are in all.
+--   ⟦ and ⟧ in “found”. “of” says how many there are in all.
 -- param q = evaluation: words to look for
 -- param phase = every phase: train, evaluate or iterate
 -- param place = every place: slug of a place

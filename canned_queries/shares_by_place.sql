@@ -1,6 +1,6 @@
 -- title: Phase shares by place
 -- description: Every place with its phases of 100 signals, the part after a run, and the share of evaluate after a run with
---   its interval for posts like these. `enters` says what a place may be used for.
+--   its interval for posts like these. “enters” says what a place may be used for.
 -- param window = all: all, recent (the last 18 months), or a window of the table windows by name
 -- fragment: g.mark=bar&g.x_column=short&g.x_type=nominal&g.y_column=evaluate&g.y_type=quantitative
 

@@ -1,5 +1,5 @@
 -- title: The signals of a theme
--- description: Signals whose main theme is the one given, clearest first, then newest; twenty a page. `of` says how many
+-- description: Signals whose main theme is the one given, clearest first, then newest; twenty a page. “of” says how many
 --   there are in all. Includes signals found by targeted search: read them, do not count them.
 -- param theme = every theme: slug of a theme
 -- param place = every place: slug of a place

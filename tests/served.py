@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import yaml
 from datasette.app import Datasette
 
 from flywheel import serve
 from tests.conftest import ROOT, forget_site_plugins
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def site(database: Path) -> Datasette:

@@ -51,7 +51,7 @@ def test_the_navigation_says_where_one_is(make_site: Callable[..., Site], path: 
 
 
 def test_a_missing_page_offers_ways_on(make_site: Callable[..., Site]) -> None:
-    answer = get(make_site(), "/themes/nowhere")
+    answer = get(make_site(), "/nowhere/at/all")
     assert answer.status_code == 404
     assert "There is no such page" in answer.text and 'href="/memo"' in answer.text
 

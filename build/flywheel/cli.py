@@ -13,9 +13,11 @@ from typing import NoReturn
 
 import click
 
-from flywheel import data, pipeline
 from flywheel import serve as server
 from flywheel.faults import FaultsError
+
+# numpy, scipy and pydantic take most of a second to load. The commands that need them load them, so that a second
+# `make serve` does not.
 
 
 def find_root(start: Path) -> Path:
@@ -84,6 +86,8 @@ def build(root: Path, folder: Path | None, store: Path | None, out: Path | None)
     Checks every line first. With any fault nothing is written and the old file stays; each fault is one line that
     names file, line and field. The same data give the same bytes.
     """
+    from flywheel import pipeline
+
     started = time.perf_counter()
     try:
         built = pipeline.build(folder or root / "data", out or root / "signals.db", store, _say)
@@ -102,6 +106,8 @@ def check(root: Path, folder: Path | None) -> None:
     Lists, among others, spellings of tools that tools.yml does not know, and places whose title names other years
     than their signals have.
     """
+    from flywheel import data
+
     try:
         for line in data.report(data.read(folder or root / "data")):
             click.echo(line)

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from flywheel.signal import Frame, Post
 from flywheel.vocabulary import Vocabulary
@@ -65,7 +65,7 @@ Ints = NDArray[np.int64]
 def student_t() -> dict[int, float]:
     """The 97.5 % quantile of Student's t by degrees of freedom. A look-up takes the next lower row, which widens an
     interval by less than a thousandth; so SQL on the published file can do what the build does."""
-    return {df: round(float(stats.t.ppf(0.975, df)), 6) for df in STUDENT_DF}
+    return {df: round(float(stdtrit(df, 0.975)), 6) for df in STUDENT_DF}
 
 
 def quantile(df: float) -> float:

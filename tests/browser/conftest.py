@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from flywheel import serve
 from tests.conftest import ROOT, Site
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
@@ -40,24 +41,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def serving(site: Site) -> Iterator[str]:
-    """Serves a site with the `datasette` command, as the project does, and gives its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "datasette",
-        "serve",
-        "-i",
-        site.database,
-        "-p",
-        str(port),
-    ]
-    command += ["--plugins-dir", site.root / "plugins", "--template-dir", site.root / "templates"]
-    command += ["--static", f"static:{site.root / 'static'}"]
-    log = site.root / "log"
+def running(command: Sequence[str | Path], port: int, log: Path) -> Iterator[str]:
+    """Runs a server until the block ends, and gives its address once it answers."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "build")}
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -73,8 +58,36 @@ def serving(site: Site) -> Iterator[str]:
         else:
             process.terminate()
         if process.poll() is not None:
-            raise RuntimeError(f"datasette did not start:\n{log.read_text()}")
+            raise RuntimeError(f"the server did not start:\n{log.read_text()}")
         yield address
     finally:
         process.terminate()
         process.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[str]:
+    """Serves a made-up site with the `datasette` command and gives its address."""
+    port = free_port()
+    command: list[str | Path] = [
+        *(sys.executable, "-m", "datasette", "serve", "-i", site.database, "-p", str(port)),
+        *("--plugins-dir", site.root / "plugins", "--template-dir", site.root / "templates"),
+        *("--static", f"static:{site.root / 'static'}"),
+    ]
+    with running(command, port, site.root / "log") as address:
+        yield address
+
+
+@contextmanager
+def serving_the_project(database: Path) -> Iterator[str]:
+    """Serves the project itself, by the very command line of `flywheel serve`."""
+    port = free_port()
+    with running(serve.command(ROOT, database, "127.0.0.1", port), port, database.with_suffix(".log")) as address:
+        yield address

@@ -1,0 +1,159 @@
+"""`make bench`: how long a build takes and how much memory, and how fast pages come at 1 and at 8 clients.
+
+Prints two tables and writes them, with the command, into docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from bench import rows
+from flywheel import serve
+
+ROOT = Path(__file__).resolve().parent.parent
+MANY = 100_000
+PAGES = {
+    "memo": "/memo",
+    "theme": "/themes/output-defects",
+    "search": "/search?q=loss+checkpoint",
+    "table with facets": "/signals/signals?_facet=theme&_facet=place&_facet=month",
+}
+REQUESTS = 400
+SECONDS = 10.0
+
+
+def build(data: Path, out: Path) -> tuple[float, float]:
+    """Seconds and peak megabytes of one build in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "flywheel.cli",
+        "--root",
+        str(ROOT),
+        "build",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+    ]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"the build of {data.name} failed")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+@contextmanager
+def server(database: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        serve.command(ROOT, database, "127.0.0.1", port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                httpx.get(f"{base}/-/versions.json", timeout=5)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield base
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def latencies(base: str, path: str, clients: int) -> list[float]:
+    """Milliseconds of each request of `clients` that each ask again when answered, until there are REQUESTS or SECONDS
+    are over. Every answer must be whole."""
+    took: list[float] = []
+    end = time.perf_counter() + SECONDS
+
+    async def client() -> None:
+        async with httpx.AsyncClient(base_url=base, timeout=60) as session:
+            for _ in range(REQUESTS // clients):
+                if (started := time.perf_counter()) > end:
+                    break
+                answer = await session.get(path)
+                took.append(1000 * (time.perf_counter() - started))
+                if answer.status_code != 200:
+                    raise RuntimeError(f"{path}: {answer.status_code}")
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return took
+
+
+def measured(database: Path) -> Iterator[tuple[str, int, float, float]]:
+    with server(database) as base:
+        for name, path in PAGES.items():
+            httpx.get(base + path, timeout=60)
+            for clients in (1, 8):
+                took = sorted(asyncio.run(latencies(base, path, clients)))
+                yield name, clients, statistics.median(took), took[max(0, int(0.99 * len(took)) - 1)]
+
+
+def main() -> None:
+    built, pages = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        many = Path(folder) / "data"
+        rows.make(ROOT / "data", many, MANY)
+        for name, data in (("the shipped data", ROOT / "data"), (f"{MANY:,} posts made from it", many)):
+            out = Path(folder) / name.replace(" ", "-") / "signals.db"
+            seconds, megabytes = build(data, out)
+            built.append(f"| {name} | {seconds:.1f} s | {megabytes:.0f} MB | {out.stat().st_size / 1e6:.0f} MB |")
+            print(built[-1], flush=True)
+            for page, clients, median, p99 in measured(out):
+                pages.append(f"| {name} | {page} | {clients} | {median:.1f} | {p99:.1f} |")
+                print(pages[-1], flush=True)
+    write(built, pages)
+
+
+def write(built: list[str], pages: list[str]) -> None:
+    section = "\n".join(
+        [
+            "## Builds and pages",
+            "",
+            textwrap.fill(
+                f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share "
+                f"them. Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept "
+                "once rendered, so memo and theme show the kept page; search and Datasette's table are made anew.",
+                width=118,
+            ),
+            "",
+            "| built from | time | peak memory | file |",
+            "|---|---|---|---|",
+            *built,
+            "",
+            "| served from | page | clients | median, ms | 99th of 100, ms |",
+            "|---|---|---|---|---|",
+            *pages,
+            "",
+        ]
+    )
+    path = ROOT / "docs" / "benchmarks.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Measured\n\n"
+    kept = re.sub(r"## Builds and pages\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL).rstrip()
+    path.write_text(f"{kept}\n\n{section}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The real site in a real browser: our pages, accessible, as wide as the screen, by keyboard, without script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from flywheel import queries, vocabulary
+from flywheel.schema import TABLES
+from tests.browser.conftest import serving_the_project
+from tests.browser.test_browser import AXE
+from tests.conftest import ROOT
+
+OUR_PAGES = [
+    "/",
+    "/memo",
+    "/themes",
+    "/themes/continual-updates",
+    "/method",
+    "/downloads",
+    "/search?q=resume+checkpoint",
+]
+EVERY_PAGE = [
+    *OUR_PAGES,
+    *(f"/themes/{theme}" for theme in vocabulary.read(ROOT / "data").themes),
+    *(f"/signals/{table}" for table in TABLES),
+    *(f"/signals/{query}" for query in queries.load(ROOT / "canned_queries")),
+    "/signals/signals/gh~2EBlaizzy~2Emlx-vlm~2E2181",
+    "/signals?sql=select+*+from+estimates+limit+20",
+    "/themes/vibes",
+]
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(database: Path) -> Iterator[str]:
+    with serving_the_project(database) as address:
+        yield address
+
+
+def opened(chromium: Browser, url: str, width: int = 1280, **options: Any) -> tuple[Page, list[str]]:
+    """A page, and what went wrong in it: errors on the console, requests to another host."""
+    page = chromium.new_context(viewport={"width": width, "height": 900}, **options).new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    home = "/".join(url.split("/")[:3])
+    page.on("request", lambda request: None if request.url.startswith((home, "data:")) else wrong.append(request.url))
+    page.goto(url)
+    return page, wrong
+
+
+def holds_together(page: Page, wrong: list[str]) -> None:
+    missing = page.title().startswith("Error 404")
+    assert [text for text in wrong if not (missing and "404" in text)] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
+    assert page.locator("h1").count() == page.locator("main").count() == 1
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+@pytest.mark.parametrize("path", OUR_PAGES)
+def test_our_pages_hold_together(
+    chromium: Browser, address: str, path: str, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    page, wrong = opened(chromium, address + path, width, color_scheme=scheme)
+    holds_together(page, wrong)
+    assert violations(page) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_page_in_every_dress(
+    chromium: Browser, address: str, width: int, scheme: Literal["light", "dark"], script: bool
+) -> None:
+    for path in EVERY_PAGE:
+        page, wrong = opened(chromium, address + path, width, color_scheme=scheme, java_script_enabled=script)
+        if script:
+            holds_together(page, wrong)
+            assert violations(page) == [], path
+        else:
+            assert page.locator("main").inner_text().strip(), path
+        page.context.close()
+
+
+def test_a_keyboard_leads_from_the_memo_to_a_post_and_to_its_query(chromium: Browser, address: str) -> None:
+    page, _ = opened(chromium, f"{address}/memo")
+
+    def press_until(selector: str) -> None:
+        for _ in range(300):
+            page.keyboard.press("Tab")
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                return
+        raise AssertionError(f"no Tab reaches {selector}")
+
+    press_until('#figure-theme_shares a[href="/themes/output-defects"]')
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/themes/output-defects")
+    press_until('.posts a[href^="https://"]')
+    assert page.evaluate("document.activeElement.href").startswith("https://")
+    page.goto(f"{address}/memo")
+    press_until(".query-link")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/signals/lead**")
+    assert "select" in page.locator("pre").first.inner_text()
+
+
+def test_a_drill_filters_pages_and_goes_back(chromium: Browser, address: str) -> None:
+    page, wrong = opened(chromium, f"{address}/themes/continual-updates")
+    everything = page.locator(".count").inner_text()
+    with page.expect_response("**/themes/continual-updates?*"):
+        page.select_option("select[name=place]", "openai-forum")
+    page.wait_for_function("was => document.querySelector('.count').innerText !== was", arg=everything)
+    assert "place=openai-forum" in page.url
+    assert set(page.locator(".posts .muted").all_inner_texts()) == {
+        text for text in page.locator(".posts .muted").all_inner_texts() if text.startswith("OpenAI forum")
+    }
+    page.go_back()
+    page.wait_for_function("was => document.querySelector('.count').innerText === was", arg=everything)
+    assert page.locator("select[name=place]").input_value() == ""
+    assert wrong == []
+
+
+def test_a_drill_works_without_script(chromium: Browser, address: str) -> None:
+    page, _ = opened(chromium, f"{address}/themes/continual-updates", java_script_enabled=False)
+    page.select_option("select[name=place]", "openai-forum")
+    page.fill("input[name=q]", "again")
+    page.click("form.drill button")
+    assert "place=openai-forum" in page.url
+    assert "q=again" in page.url
+    assert page.locator(".posts li").count() > 3
+    page.goto(f"{address}/themes/continual-updates?place=openai-forum")
+    first = page.locator(".posts li").first.inner_text()
+    page.click("a[rel=next]")
+    assert page.locator(".posts li").first.inner_text() != first
+    assert "place=openai-forum" in page.url
+
+
+def test_the_first_view_of_the_memo_is_light(chromium: Browser, address: str) -> None:
+    """Under 150 KB over the wire for page, style, script and images; no page of ours loads datasette-vega."""
+    page = chromium.new_context().new_page()
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(f"{address}/memo", wait_until="networkidle")
+    assert 5_000 < sum(sizes) < 150_000
+    assert page.locator("script[src*=vega]").count() == 0
+
+
+def test_a_chart_is_opened_by_link(chromium: Browser, address: str) -> None:
+    fragment = queries.load(ROOT / "canned_queries")["shares_by_place"].fragment
+    page, wrong = opened(chromium, f"{address}/signals/shares_by_place#{fragment}")
+    drawn = page.wait_for_selector(".vega-embed canvas", state="attached", timeout=20_000)
+    assert drawn is not None
+    assert drawn.evaluate("canvas => canvas.width * canvas.height") > 10_000
+    assert wrong == []
