@@ -13,16 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
-from flywheel import archive_texts, data, dedupe, dedupe_index, evaluate, pipeline, relevance, tag, train
-from flywheel.dedupe import Item, Pair
+from flywheel import archive_texts
 from flywheel.faults import Fault, FaultsError, shown
-from flywheel.features import Text
 from flywheel.signal import Post, canonical_url, signal_id
-from flywheel.tag import Model
+
+# numpy, scipy and scikit-learn take a second to load: the commands load what they need, so that the others do not.
+if TYPE_CHECKING:
+    from flywheel.data import Data
+    from flywheel.dedupe import Pair
+    from flywheel.features import Text
+    from flywheel.tag import Model
 
 Texts = dict[str, tuple[str, str]]
 """Title and body by url."""
@@ -135,6 +139,8 @@ def _stop(error: Exception) -> NoReturn:
 
 def classified(model: Model, posts: Sequence[tuple[str | int, Text]]) -> list[dict[str, Any]]:
     """One chunk of posts as lines of `classify`. Picklable, so that any engine can map it."""
+    from flywheel import tag
+
     return tag.rows(model, [id_ for id_, _ in posts], [text for _, text in posts])
 
 
@@ -151,6 +157,9 @@ def classify(root: Path, source: Path, out: Path, model_folder: Path | None, pro
     "relevance", "signal", "theme", "phase", "themes", "ask", "unsure"}. A theme stands there for every post: the one
     it would have if it is a signal. ask is null before a run is done.
     """
+    from flywheel import dedupe, tag
+    from flywheel.features import Text
+
     try:
         model = tag.load(model_folder or root / "data" / "tagger")
         posts = read_posts(source)
@@ -182,6 +191,9 @@ def dedupe_command(
     A pair of method me-too drops nothing: one more author tells the same in the same repository. With --index IN are
     new posts, compared with those that the index holds; a missing index is built from IN.
     """
+    from flywheel import dedupe, dedupe_index
+    from flywheel.dedupe import Item
+
     try:
         posts = read_posts(source)
         items = [Item(str(p.id), p.title, p.body, p.community, p.author) for p in posts]
@@ -216,7 +228,10 @@ def _decided(path: Path) -> set[str]:
     return found
 
 
-def read_posts_of(root: Path) -> tuple[data.Data, list[Post]]:
+def read_posts_of(root: Path) -> tuple[Data, list[Post]]:
+    """The data folder, and its posts with corrections and without what was erased."""
+    from flywheel import data, pipeline
+
     found = data.read(root / "data")
     return found, list(
         pipeline.correct(pipeline.forget(found.posts, found.tombstones), found.corrections, found.vocabulary)
@@ -247,6 +262,8 @@ def train_command(root: Path, store: Path | None, model_folder: Path | None, rep
     Writes data/tagger and data/tagger_report.jsonl. No text of a post is kept: words and n-grams that at least five
     posts hold, and numbers.
     """
+    from flywheel import evaluate, tag, train
+
     try:
         found, posts = read_posts_of(root)
         trained = train.train(posts, texts_at_hand(root, store), found.vocabulary)
@@ -270,6 +287,8 @@ def train_command(root: Path, store: Path | None, model_folder: Path | None, rep
 @click.pass_obj
 def tag_command(root: Path, model_folder: Path | None) -> None:
     """Tags the posts of the archives that nobody read: data/derived/population.jsonl, numbers and no text."""
+    from flywheel import data, tag
+
     folder = archive_texts.folder_beside(root)
     try:
         model = tag.load(model_folder or root / "data" / "tagger")
@@ -291,10 +310,11 @@ LEAST_SHOWN = 0.01
 """A theme's probability below this is left out of a derived row."""
 
 
-def derived_rows(
-    model: Model, posts: Sequence[archive_texts.ArchivePost], found: data.Data
-) -> Iterator[dict[str, Any]]:
+def derived_rows(model: Model, posts: Sequence[archive_texts.ArchivePost], found: Data) -> Iterator[dict[str, Any]]:
     """One line a machine-read post, in order of the url: what is known of it, and probabilities; no text."""
+    from flywheel import tag
+    from flywheel.features import Text
+
     ordered = sorted(posts, key=lambda post: post.url)
     texts = [Text(post.title, post.body, post.community) for post in ordered]
     places = {post.archive: post.place for post in found.posts if post.archive}
@@ -328,6 +348,9 @@ def fold_command(root: Path, store: Path | None) -> None:
 
     What that file decides already, or has undone, is left as it is.
     """
+    from flywheel import dedupe
+    from flywheel.dedupe import Item
+
     path = root / "data" / "duplicates.jsonl"
     try:
         _, posts = read_posts_of(root)
@@ -350,6 +373,9 @@ def fold_command(root: Path, store: Path | None) -> None:
 @click.pass_obj
 def explain(root: Path, url: str, store: Path | None, model_folder: Path | None) -> None:
     """Shows what the tagger says of one post and the words that decided, and what a reader said if one read it."""
+    from flywheel import relevance, tag
+    from flywheel.features import Text
+
     try:
         model = tag.load(model_folder or root / "data" / "tagger")
         address = canonical_url(url)
