@@ -186,7 +186,8 @@ def report(trained: Trained, vocabulary: Vocabulary, say: Callable[[str], None] 
     """All rows: on the five folds, then the learning curve, then each place left out. Learns some 15 models."""
     found = judged(trained, trained.probabilities, trained.priors, vocabulary)
     rows = [*relevance_rows(found), *theme_rows(found), *phase_rows(found), *ask_rows(found)]
-    rows += [*detail_rows(found)]
+    nameless = found._replace(relevance=trained.probabilities.nameless)
+    rows += [*detail_rows(found), *relevance_rows(nameless, "five folds, community not told")]
     for part in CURVE:
         say(f"learning from {part:.0%} of the posts")
         rows += _curve_rows(trained, part, vocabulary)

@@ -24,6 +24,7 @@ from flywheel.features import BLOCKS, Features, Text
 Floats = npt.NDArray[np.float64]
 
 BATCH = 2_000
+MODELS = ("relevance", "nameless", "theme", "ask")
 WEIGHTS, VOCABULARY = "weights.npz", "vocabulary.json"
 
 
@@ -72,13 +73,19 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Model:
-    """All that tagging needs. `phases` gives the phase of each theme, `priors` favour rare themes in the choice."""
+    """All that tagging needs. `phases` gives the phase of each theme, `priors` favour rare themes in the choice.
+
+    `nameless` is relevance where the community is not known: one model for both would be worse at each (average
+    precision 0.90 and 0.88 in place of 0.91 and 0.89).
+    """
 
     features: Features
     relevance: Linear
+    nameless: Linear
     theme: Linear
     ask: Linear
     relevance_calibration: Calibration
+    nameless_calibration: Calibration
     theme_calibration: Calibration
     ask_calibration: Calibration
     priors: Floats
@@ -109,7 +116,9 @@ def tag(model: Model, texts: Sequence[Text]) -> Tags:
 
 def _tag_batch(model: Model, texts: Sequence[Text]) -> Tags:
     matrix = model.features.matrix(texts).astype(np.float32)
-    relevant = model.relevance_calibration.logistic(model.relevance.scores(matrix)[:, 0])
+    named = model.relevance_calibration.logistic(model.relevance.scores(matrix)[:, 0])
+    nameless = model.nameless_calibration.logistic(model.nameless.scores(matrix)[:, 0])
+    relevant = np.where([bool(text.community) for text in texts], named, nameless)
     themes = model.theme_calibration.softmax(model.theme.scores(matrix))
     asks = model.ask_calibration.softmax(model.ask.scores(matrix))
     return Tags(
@@ -181,7 +190,8 @@ def explain(model: Model, text: Text, most: int = 12) -> tuple[list[Reason], lis
         return sorted(found, key=lambda reason: -abs(reason.weight))[:most]
 
     theme = model.theme.weight[:, chosen] - model.theme.weight.mean(axis=1)
-    return reasons(model.relevance.weight[:, 0]), reasons(theme)
+    relevant = model.relevance if text.community else model.nameless
+    return reasons(relevant.weight[:, 0]), reasons(theme)
 
 
 def save(model: Model, folder: Path) -> None:
@@ -200,7 +210,7 @@ def save(model: Model, folder: Path) -> None:
         "classes": {},
         "columns": {block: list(model.features.names[block]) for block in BLOCKS},
     }
-    for name in ("relevance", "theme", "ask"):
+    for name in MODELS:
         linear, calibration = getattr(model, name), getattr(model, f"{name}_calibration")
         arrays[f"{name}_weight"] = linear.weight.astype(np.float16)
         arrays[f"{name}_bias"] = linear.bias
@@ -228,7 +238,7 @@ def load(folder: Path) -> Model:
             arrays["scale"],
         )
         parts: dict[str, Any] = {}
-        for name in ("relevance", "theme", "ask"):
+        for name in MODELS:
             weight = arrays[f"{name}_weight"].astype(np.float32)
             classes = tuple(about["classes"][name])
             if weight.shape != (features.width, len(classes)):

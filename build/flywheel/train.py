@@ -38,7 +38,7 @@ RECALL = 0.9
 ALSO, UNSURE = 0.15, 0.35
 """A theme from here on is among a post's themes; a first theme below is unsure (methods: 0.15, P .67 R .66)."""
 _UNSURE_READING, _ALSO_WEIGHT = 0.4, 0.3
-"""A reading that was not sure counts less, and so does a second theme: measured, +0.004 and +0.03 of macro-F1."""
+"""A reading that was not sure counts less, and so does a second theme."""
 
 
 _NEVER = -20.0
@@ -111,18 +111,23 @@ def folds(raw: Sequence[Example], grouped: Numbers, count: int = FOLDS) -> Numbe
 
 
 class Learned(NamedTuple):
-    """Three linear models over the same columns, not yet calibrated."""
+    """Linear models over the same columns, not yet calibrated; `nameless` is for posts of an unknown community."""
 
     relevance: Linear
+    nameless: Linear
     theme: Linear
     ask: Linear
 
 
 @dataclass(frozen=True)
 class Table:
-    """Examples as numbers: the matrix, and per row the labels (-1 or 2 where there is none) and weights."""
+    """Examples as numbers: the matrix, and per row the labels (-1 where there is none) and weights.
+
+    `nameless` are the raw rows once more, as if their community were not known.
+    """
 
     matrix: sparse.csr_matrix
+    nameless: sparse.csr_matrix
     raw: Flags
     of: Numbers
     relevant: Numbers
@@ -138,8 +143,10 @@ def tabulate(found: Sequence[Example], columns: Features, vocabulary: Vocabulary
     themes, asks = tuple(vocabulary.themes), tuple(vocabulary.asks)
     theme_number = {name: n for n, name in enumerate(themes)}
     verdicts = {"signal": 1, "not_a_signal": 0, "cannot_tell": -1}
+    nameless = [example.text._replace(community="") for example in found if example.of is None]
     return Table(
         matrix=columns.matrix([example.text for example in found]).astype(np.float32),
+        nameless=columns.matrix(nameless).astype(np.float32),
         raw=np.array([example.of is None for example in found]),
         of=np.array([n if e.of is None else e.of for n, e in enumerate(found)], dtype=np.int64),
         relevant=np.array([verdicts[e.post.verdict] for e in found]),
@@ -181,8 +188,10 @@ def _fit(
 def fit(table: Table, rows: Flags) -> Learned:
     """Learns from the given rows of a table."""
     known = np.flatnonzero(rows & table.raw & (table.relevant >= 0))
-    both = _fit(table.matrix[known], table.relevant[known], table.sure[known], ("no", "signal"), 1.0, 8.0)
-    relevance = Linear(("signal",), both.weight[:, 1:], both.bias[1:])
+
+    def relevance(matrix: sparse.csr_matrix) -> Linear:
+        both = _fit(matrix, table.relevant[known], table.sure[known], ("no", "signal"), 1.0, 8.0)
+        return Linear(("signal",), both.weight[:, 1:], both.bias[1:])
 
     themed = np.flatnonzero(rows & (table.theme >= 0))
     second = [(n, theme) for n in themed.tolist() for theme in table.also[n]]
@@ -193,13 +202,17 @@ def fit(table: Table, rows: Flags) -> Learned:
 
     asked = np.flatnonzero(rows & (table.ask >= 0))
     ask = _fit(table.matrix[asked], table.ask[asked], np.ones(len(asked)), table.asks, 0.7, 10.0)
-    return Learned(relevance, theme, ask)
+    return Learned(relevance(table.matrix[known]), relevance(table.nameless[known]), theme, ask)
 
 
 class Scores(NamedTuple):
-    """Scores of raw posts by models that did not see them: relevance (n), themes and asks (n × classes)."""
+    """Scores of raw posts by models that did not see them: relevance (n), themes and asks (n × classes).
+
+    `nameless` is relevance where the community is not told.
+    """
 
     relevance: Floats
+    nameless: Floats
     theme: Floats
     ask: Floats
 
@@ -207,7 +220,9 @@ class Scores(NamedTuple):
 def cross_fit(table: Table, fold: Numbers, kept: Callable[[int], Flags] | None = None) -> Scores:
     """Each post's scores by a model of all other folds; `kept` may thin out what a fold's model learns from."""
     count = len(fold)
-    found = Scores(np.zeros(count), np.zeros((count, len(table.themes))), np.zeros((count, len(table.asks))))
+    found = Scores(
+        np.zeros(count), np.zeros(count), np.zeros((count, len(table.themes))), np.zeros((count, len(table.asks)))
+    )
     of_row = np.where(table.of >= 0, fold[np.maximum(table.of, 0)], -1)
     for number in np.unique(fold).tolist():
         rows = of_row != number
@@ -215,6 +230,7 @@ def cross_fit(table: Table, fold: Numbers, kept: Callable[[int], Flags] | None =
         out = np.flatnonzero(fold == number)
         matrix = table.matrix[out]
         found.relevance[out] = learned.relevance.scores(matrix)[:, 0]
+        found.nameless[out] = learned.nameless.scores(table.nameless[out])[:, 0]
         found.theme[out] = learned.theme.scores(matrix)
         found.ask[out] = learned.ask.scores(matrix)
     return found
@@ -251,28 +267,40 @@ class Probabilities(NamedTuple):
     """Calibrated probabilities of raw posts, each by a calibration of the other folds."""
 
     relevance: Floats
+    nameless: Floats
     themes: Floats
     asks: Floats
 
 
 def cross_calibrate(table: Table, scores: Scores, fold: Numbers) -> Probabilities:
     count = len(fold)
-    found = Probabilities(np.zeros(count), np.zeros_like(scores.theme), np.zeros_like(scores.ask))
+    found = Probabilities(np.zeros(count), np.zeros(count), np.zeros_like(scores.theme), np.zeros_like(scores.ask))
     for number in np.unique(fold).tolist():
         out, rest = fold == number, fold != number
         calibrations = calibrations_of(table, scores, rest)
-        found.relevance[out] = calibrations[0].logistic(scores.relevance[out])
-        found.themes[out] = calibrations[1].softmax(scores.theme[out])
-        found.asks[out] = calibrations[2].softmax(scores.ask[out])
+        found.relevance[out] = calibrations.relevance.logistic(scores.relevance[out])
+        found.nameless[out] = calibrations.nameless.logistic(scores.nameless[out])
+        found.themes[out] = calibrations.theme.softmax(scores.theme[out])
+        found.asks[out] = calibrations.ask.softmax(scores.ask[out])
     return found
 
 
-def calibrations_of(table: Table, scores: Scores, posts: Flags) -> tuple[Calibration, Calibration, Calibration]:
+class Calibrations(NamedTuple):
+    """One for each of the models of `Learned`."""
+
+    relevance: Calibration
+    nameless: Calibration
+    theme: Calibration
+    ask: Calibration
+
+
+def calibrations_of(table: Table, scores: Scores, posts: Flags) -> Calibrations:
     count = len(scores.relevance)
     relevant, theme, ask = table.relevant[:count], table.theme[:count], table.ask[:count]
     told, themed, asked = posts & (relevant >= 0), posts & (theme >= 0), posts & (ask >= 0)
-    return (
+    return Calibrations(
         calibrate_logistic(scores.relevance[told], relevant[told]),
+        calibrate_logistic(scores.nameless[told], relevant[told]),
         calibrate_softmax(scores.theme[themed], theme[themed]),
         calibrate_softmax(scores.ask[asked], ask[asked]),
     )
@@ -336,17 +364,13 @@ def train(posts: Sequence[Post], texts: Mapping[str, tuple[str, str]], vocabular
     scores = cross_fit(table, fold)
     probabilities = cross_calibrate(table, scores, fold)
     everything = np.ones(len(raw), dtype=bool)
-    relevance, theme, ask = calibrations_of(table, scores, everything)
+    calibrations = calibrations_of(table, scores, everything)
     learned = fit(table, np.ones(len(found), dtype=bool))
     themed = table.theme[: len(raw)] >= 0
     model = Model(
         features=columns,
-        relevance=learned.relevance,
-        theme=learned.theme,
-        ask=learned.ask,
-        relevance_calibration=relevance,
-        theme_calibration=theme,
-        ask_calibration=ask,
+        **learned._asdict(),
+        **{f"{name}_calibration": calibration for name, calibration in calibrations._asdict().items()},
         priors=priors_of(probabilities.themes[themed], table.theme[: len(raw)][themed]),
         phases={slug: entry.phase for slug, entry in vocabulary.themes.items()},
         thresholds=Thresholds(operating_point(probabilities.relevance, table.relevant[: len(raw)]), ALSO, UNSURE),
