@@ -317,4 +317,16 @@ def _place_rows(trained: Trained, vocabulary: Vocabulary) -> Iterator[Row]:
         return
     fold = np.array([known.index(place) if place else len(known) for place in places])
     scores = train.cross_fit(trained.table, fold)
-    yield from _headline(trained, scores, fold, vocabulary, "a place never seen")
+    how = "a place never seen"
+    precisions = []
+    for number, place in enumerate(known):
+        which = (fold == number) & (trained.table.relevant[: len(fold)] >= 0)
+        labels, said = trained.table.relevant[: len(fold)][which], scores.relevance[which]
+        if len(set(labels.tolist())) == 2:
+            found = with_interval(average_precision(labels, said), trained.groups[which])
+            precisions.append(found[0])
+            yield Row("relevance", "signal", "average precision", *found, int(which.sum()), place, how)
+    mean = float(np.mean(precisions))
+    yield Row("relevance", "signal", "average precision", mean, None, None, len(precisions), "mean of places", how)
+    # Scores of different places are from different models, so nothing else of relevance is pooled.
+    yield from (row for row in _headline(trained, scores, fold, vocabulary, how) if row.task != "relevance")
