@@ -16,7 +16,8 @@ select
   (select count(*) from signals where labelled_by <> 'machine') as n_signals,
   (select count(*) from signals where labelled_by = 'machine') as n_machine,
   (select count(*) from signals where theme is null and labelled_by <> 'machine') as n_themeless,
-  (select count(*) from signals where labelled_by <> 'machine') + (select count(*) from screened) as n_posts_read,
+  (select coalesce(sum(posts), 0) from flow where stage = 'read') as n_posts_read,
+  (select count(*) from duplicates) as n_copies,
   (select coalesce(sum(number), 0) from cells where corpus = 'public') as n_counted,
   (select count(*) from places where frame = 'population') as n_places,
   (select count(*) from themes) as n_themes

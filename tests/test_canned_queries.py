@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,9 @@ def test_csv_holds_every_row(database: Path) -> None:
 
 def test_sql_of_a_reader_is_not_cut_at_a_thousand_rows(database: Path) -> None:
     path = "/signals.csv?sql=select+id+from+signals"
-    assert len(ask(database, [path])[path].text.splitlines()) == 4004
+    with sqlite3.connect(database) as db:
+        (signals,) = db.execute("select count(*) from signals").fetchone()
+    assert len(ask(database, [path])[path].text.splitlines()) == signals + 1 > 1001
 
 
 def test_other_sites_may_read(database: Path) -> None:

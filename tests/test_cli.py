@@ -20,7 +20,23 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["build"], ["serve"], ["check"], ["collect"], ["import"], ["hydrate"], ["forget"]]
+    "command",
+    [
+        [],
+        ["build"],
+        ["serve"],
+        ["check"],
+        ["collect"],
+        ["import"],
+        ["hydrate"],
+        ["forget"],
+        ["train"],
+        ["tag"],
+        ["classify"],
+        ["explain"],
+        ["dedupe"],
+        ["fold"],
+    ],
 )
 def test_help_needs_no_project(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

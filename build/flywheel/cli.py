@@ -1,4 +1,4 @@
-"""The command line: build, check and serve; collect, import, hydrate and forget.
+"""The command line: build, check and serve; collect, import, hydrate and forget; train, tag and find copies.
 
 Exit codes: 0 done, 1 the input has faults (each printed on a line of its own), 2 the call itself is wrong.
 """
@@ -20,11 +20,17 @@ from flywheel.faults import FaultsError
 
 # numpy, scipy, requests and PRAW take seconds to load. Commands that need them are loaded when they are called, so
 # that a second `make serve` does not wait for them.
-COLLECTING = {
+FURTHER = {
     "collect": "flywheel.collect.commands:collect",
     "import": "flywheel.collect.commands:import_archive",
     "hydrate": "flywheel.collect.commands:hydrate",
     "forget": "flywheel.collect.commands:forget",
+    "train": "flywheel.tagging_commands:train_command",
+    "tag": "flywheel.tagging_commands:tag_command",
+    "classify": "flywheel.tagging_commands:classify",
+    "explain": "flywheel.tagging_commands:explain",
+    "dedupe": "flywheel.tagging_commands:dedupe_command",
+    "fold": "flywheel.tagging_commands:fold_command",
 }
 
 
@@ -69,7 +75,7 @@ def _stop(error: FaultsError) -> NoReturn:
     sys.exit(1)
 
 
-@click.group(cls=Lazy, further=COLLECTING, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazy, further=FURTHER, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -83,6 +89,7 @@ def main(context: click.Context, root: Path | None) -> None:
     \b
     data/ ──build──▶ signals.db ──serve──▶ http://127.0.0.1:8001
     sources ──collect, import, hydrate──▶ store.db (private)
+    texts ──train──▶ data/tagger ──tag──▶ data/derived;  texts ──fold──▶ data/duplicates.jsonl
     """
     if context.resilient_parsing or "--help" in sys.argv or "-h" in sys.argv:
         return

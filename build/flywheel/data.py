@@ -210,6 +210,7 @@ class DerivedRow(Row):
     seen: Seen
     relevance: Probability
     signal: bool
+    theme: ThemeSlug
     themes: dict[ThemeSlug, Probability]
     ask: AskSlug | None
     unsure: bool
@@ -226,7 +227,7 @@ class ReportRow(Row):
     low: float | None = None
     high: float | None = None
     support: Annotated[int, Field(ge=0)] | None = None
-    seen: Literal["all", "openings", "titles", "comments"]
+    seen: Plain
     how: Plain
     predicted: str | None = None
     learned_from: int | None = None
@@ -455,7 +456,7 @@ def _post(row: CodedRow, words: Vocabulary, file: str, line: int) -> Post:
 
 def _derived(row: DerivedRow, words: Vocabulary, file: str, line: int) -> Post:
     ranked = sorted(row.themes.items(), key=lambda item: (-item[1], item[0]))
-    theme, confidence = ranked[0] if ranked and not row.unsure else (None, None)
+    theme = None if row.unsure else row.theme
     phase = words.phase_of(theme)
     return Post(
         url=row.url,
@@ -474,14 +475,14 @@ def _derived(row: DerivedRow, words: Vocabulary, file: str, line: int) -> Post:
         date_of="unknown",
         theme=theme,
         phase=phase,
-        also=tuple(slug for slug, p in ranked[1:] if theme and p >= SECOND_THEME),
+        also=tuple(slug for slug, p in ranked if theme and slug != theme and p >= SECOND_THEME),
         ask=row.ask if phase in ("evaluate", "iterate") else None,
         archive=row.archive,
         weight=row.weight,
         place=row.place,
         author=row.author,
         readings=0,
-        confidence=confidence,
+        confidence=row.themes.get(theme) if theme else None,
         probabilities=tuple(ranked),
         file=file,
         line=line,
