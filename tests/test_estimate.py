@@ -27,8 +27,9 @@ PHASE = {t.slug: t.phase for t in vocabulary.read(ROOT / "data").themes.values()
 
 
 def lines_of(name: str) -> Iterator[dict[str, Any]]:
-    with (ROOT / "data" / name).open() as file:
-        yield from map(json.loads, file)
+    path = ROOT / "data" / name
+    if path.exists():
+        yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
 
 
 def population() -> list[dict[str, Any]]:
