@@ -19,9 +19,11 @@ from __future__ import annotations
 import hashlib
 import html
 import re
+import sys
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -73,8 +75,8 @@ BUCKET = 50
 """A post is compared with the first 50 of those that share a band: what is later in the order changes nothing."""
 
 _CHUNK = 2_000
-_ALONE = 200_000
-"""Up to so many posts one process is as quick as two: a fresh one takes a second to start."""
+_ALONE = 50_000
+"""Up to so many posts a second process is not worth its start."""
 _PAIRS = 100_000
 
 
@@ -262,13 +264,16 @@ def common(items: Sequence[Item], texts: Texts) -> Hashes:
     first[np.unique(texts.exact, return_index=True)[1]] = True
     found = []
     for runs in texts.runs:
-        of = np.repeat(np.arange(len(items)), np.diff(runs.start))
-        of, keys = of[first[of]], runs.hash[first[of]]
-        keys = keys ^ salt[community[of]]
+        lengths = np.diff(runs.start)
+        counted = np.repeat(first, lengths)
+        keys = (runs.hash ^ np.repeat(salt[community], lengths))[counted]
+        of = np.repeat(np.arange(len(items), dtype=np.int32), lengths)[counted]
         # A run is worth a closer look only if it occurs often enough at all; nearly none does.
         ordered = np.sort(keys)
         again = ordered[COMMON_AUTHORS - 1 :] == ordered[: 1 - COMMON_AUTHORS]
-        look = held(keys, np.unique(ordered[COMMON_AUTHORS - 1 :][again]))
+        often = np.unique(ordered[COMMON_AUTHORS - 1 :][again])
+        del ordered, again
+        look = held(keys, often)
         order = np.lexsort((who[of[look]], keys[look]))
         keys, of = keys[look][order], of[look][order]
         new_key = np.diff(keys, prepend=~keys[:1]) != 0
@@ -299,9 +304,10 @@ def rare(texts: Texts, runs: Runs, frequent: Hashes) -> Runs:
 
     The template of one community is left out everywhere, so that a mirror of a post still equals it.
     """
-    of = np.repeat(np.arange(len(texts.words)), np.diff(runs.start))
-    kept = texts.bare[of] | ~held(runs.hash, frequent)
-    return Runs(runs.hash[kept], _starts(np.bincount(of[kept], minlength=len(texts.words))))
+    lengths = np.diff(runs.start)
+    kept = np.repeat(texts.bare, lengths) | ~held(runs.hash, frequent)
+    upto = np.concatenate([[0], np.cumsum(kept)])
+    return Runs(runs.hash[kept], upto[runs.start])
 
 
 def sketch(runs: Runs, rows: int) -> Hashes:
@@ -404,23 +410,23 @@ def find_pairs(items: Sequence[Item], frozen: Frozen | None = None, processes: i
     """Every copy among the items with the earliest item that it copies, in order of the items.
 
     Without `frozen` the items decide it themselves. With the same `frozen` the pairs among the first items do not
-    depend on those that follow. `processes` are started afresh, so a script that asks for them guards its main part.
+    depend on those that follow.
     """
     if not items:
         return []
     with workers(processes if len(items) > _ALONE else 1) as each:
         texts = joined(each(read, ([(i.title, i.body) for i in chunk] for chunk in chunks(items))))
-        return pairs_of(items, texts, frozen or freeze(items, texts), each)
+        return pairs_of(items, texts, frozen or freeze(items, texts))
 
 
-def pairs_of(items: Sequence[Item], texts: Texts, frozen: Frozen, each: Each = map) -> list[Pair]:
+def pairs_of(items: Sequence[Item], texts: Texts, frozen: Frozen) -> list[Pair]:
     """`find_pairs` on texts that were read already."""
     found = list(_exact(texts))
     rares = [rare(texts, runs, frozen.frequent) for runs in texts.runs]
     distinct = first_of_kind(texts)
     for rule, runs in zip(RULES, rares, strict=True):
         posts = comparable(texts, runs, distinct)
-        found += _alike(rule, texts, runs, _candidates(sketches(runs, posts, frozen.rows, each), posts))
+        found += _alike(rule, texts, runs, _candidates(sketches(runs, posts, frozen.rows), posts))
     found += _titled(texts, rares, distinct)
     return list(_earliest(items, found))
 
@@ -482,7 +488,7 @@ def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[at : at + _CHUNK] for at in range(0, len(items), _CHUNK))
 
 
-def sketches(runs: Runs, posts: Numbers, rows: int, each: Each = map) -> Hashes:
+def sketches(runs: Runs, posts: Numbers, rows: int) -> Hashes:
     """The sketches of the given posts, one row a post."""
 
     def pieces() -> Iterator[Runs]:
@@ -491,7 +497,7 @@ def sketches(runs: Runs, posts: Numbers, rows: int, each: Each = map) -> Hashes:
             lengths = np.diff(runs.start)[part]
             yield Runs(runs.hash[spans(runs.start[part], lengths)], _starts(lengths))
 
-    return np.concatenate([np.zeros((0, MINIMA // rows), np.uint64), *each(partial(sketch, rows=rows), pieces())])
+    return np.concatenate([np.zeros((0, MINIMA // rows), np.uint64), *(sketch(piece, rows) for piece in pieces())])
 
 
 @contextmanager
@@ -500,6 +506,19 @@ def workers(processes: int) -> Iterator[Each]:
     if processes < 2:
         yield map
     else:
-        # Not forked: rensa keeps threads, and a fork of a process with threads may wait for them for ever.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            yield pool.map
+        # Forked where that is safe: a fresh process takes a second to load numpy. What is sent there never touches
+        # rensa, whose threads would not outlive the fork and would be waited for without end.
+        method = "fork" if sys.platform == "linux" else "spawn"
+        with ProcessPoolExecutor(processes, mp_context=get_context(method)) as pool:
+            yield partial(_ahead, pool, 2 * processes)
+
+
+def _ahead(pool: ProcessPoolExecutor, most: int, function: Callable[..., Any], parts: Iterable[Any]) -> Iterator[Any]:
+    """`map` that makes only a few parts before they are asked for; the pool's own makes all, which costs a gigabyte."""
+    waiting: deque[Future[Any]] = deque()
+    for part in parts:
+        waiting.append(pool.submit(function, part))
+        if len(waiting) >= most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

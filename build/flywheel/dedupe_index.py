@@ -64,18 +64,18 @@ def build(path: Path, items: Sequence[Item], processes: int = 1) -> list[Pair]:
     with dedupe.workers(processes) as each:
         parts = each(dedupe.read, ([(i.title, i.body) for i in chunk] for chunk in dedupe.chunks(items)))
         texts = dedupe.joined([*parts] or [dedupe.read([])])
-        frozen = dedupe.freeze(items, texts)
-        pairs = dedupe.pairs_of(items, texts, frozen, each)
-        beside = path.with_name(path.name + ".new")
-        beside.unlink(missing_ok=True)
-        with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
-            connection.executescript("pragma journal_mode = off; pragma synchronous = off;" + _TABLES)
-            connection.execute("begin")
-            connection.execute("insert into about values (?)", [VERSION])
-            connection.execute("insert into frozen values (?, ?)", [frozen.frequent.tobytes(), frozen.rows])
-            _append(connection, 0, items, texts, frozen, dedupe.first_of_kind(texts), each)
-            connection.execute("commit")
-            connection.executescript(_INDEXES)
+    frozen = dedupe.freeze(items, texts)
+    pairs = dedupe.pairs_of(items, texts, frozen)
+    beside = path.with_name(path.name + ".new")
+    beside.unlink(missing_ok=True)
+    with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
+        connection.executescript("pragma journal_mode = off; pragma synchronous = off;" + _TABLES)
+        connection.execute("begin")
+        connection.execute("insert into about values (?)", [VERSION])
+        connection.execute("insert into frozen values (?, ?)", [frozen.frequent.tobytes(), frozen.rows])
+        _append(connection, 0, items, texts, frozen, dedupe.first_of_kind(texts))
+        connection.execute("commit")
+        connection.executescript(_INDEXES)
     beside.replace(path)
     return pairs
 
@@ -193,7 +193,6 @@ def _append(
     texts: Texts,
     frozen: Frozen,
     first: Flags,
-    each: dedupe.Each = map,
 ) -> None:
     blobs = [_slices(runs) for runs in texts.runs]
     columns = (
@@ -216,7 +215,7 @@ def _append(
     for rule, runs in enumerate(texts.runs):
         own = dedupe.rare(texts, runs, frozen.frequent)
         posts = dedupe.comparable(texts, own, first)
-        keys = dedupe.sketches(own, posts, frozen.rows, each)
+        keys = dedupe.sketches(own, posts, frozen.rows)
         for band in range(keys.shape[1]):
             order = np.argsort(keys[:, band], kind="stable")
             numbers = (posts[order] + start).astype(np.uint32)
