@@ -304,6 +304,16 @@ def test_the_report_names_what_how_and_on_how_many(trained: Trained, words: Voca
     json.dumps(rows, allow_nan=False)
 
 
+def test_what_is_said_is_chosen_as_it_was_measured(trained: Trained, words: Vocabulary) -> None:
+    texts = [example.text for example in trained.raw]
+    rows = tag.rows(trained.model, list(range(len(texts))), texts)
+    said = tag.tag(trained.model, texts)
+    same = train.Probabilities(said.relevance, said.relevance, said.themes, said.asks)
+    found = evaluate.judged(trained, same, trained.model.priors, words)
+    assert [row["theme"] for row in rows] == [found.themes_of[n] for n in found.theme]
+    assert [row["phase"] for row in rows] == [found.phases_of[n] for n in found.phase]
+
+
 # The model's files
 
 

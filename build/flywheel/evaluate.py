@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from flywheel import train
-from flywheel.tag import Floats, Thresholds, choose, phase_sums
+from flywheel.tag import Floats, Thresholds, choose, choose_phase, phase_sums
 from flywheel.train import Flags, Numbers, Scores, Table, Trained
 from flywheel.vocabulary import Vocabulary
 
@@ -172,7 +172,7 @@ def judged(trained: Trained, probabilities: train.Probabilities, priors: Floats,
         themes=probabilities.themes,
         asks=probabilities.asks,
         theme=choose(probabilities.themes, priors),
-        phase=phase_sums(probabilities.themes * priors, phase_of, phases).argmax(axis=1),
+        phase=choose_phase(probabilities.themes, priors, phase_of, phases),
         groups=trained.groups,
         kinds=np.array([example.post.seen for example in trained.raw]),
         themes_of=names,

@@ -135,6 +135,13 @@ def choose(themes: Floats, priors: Floats) -> npt.NDArray[np.int64]:
     return np.asarray((themes * priors).argmax(axis=1), dtype=np.int64)
 
 
+def choose_phase(
+    themes: Floats, priors: Floats, phase_of: Sequence[str], phases: Sequence[str]
+) -> npt.NDArray[np.int64]:
+    """The phase that is said: the largest sum over its themes, with the same `priors` as the theme."""
+    return np.asarray(phase_sums(themes * priors, phase_of, phases).argmax(axis=1), dtype=np.int64)
+
+
 def phase_sums(themes: Floats, phase_of: Sequence[str], phases: Sequence[str]) -> Floats:
     """The probability of each phase: the sum over its themes."""
     return np.stack([themes[:, [p == phase for p in phase_of]].sum(axis=1) for phase in phases], axis=1)
@@ -145,25 +152,31 @@ def rows(model: Model, ids: Sequence[str | int], texts: Sequence[Text]) -> list[
     tags = tag(model, texts)
     names, phases = model.theme.classes, sorted(set(model.phases.values()))
     phase_of = [model.phases[name] for name in names]
-    sums = phase_sums(tags.themes, phase_of, phases)
+    chosen = choose_phase(tags.themes, model.priors, phase_of, phases)
     limits = model.thresholds
-    found = []
-    for n, id_ in enumerate(ids):
-        chosen = int(tags.theme[n])
-        phase = phases[int(sums[n].argmax())]
-        found.append(
-            {
-                "id": id_,
-                "relevance": round(float(tags.relevance[n]), 4),
-                "signal": bool(tags.relevance[n] >= limits.signal),
-                "theme": names[chosen],
-                "phase": phase,
-                "themes": {name: round(float(p), 4) for name, p in zip(names, tags.themes[n], strict=True)},
-                "ask": None if phase == "train" else model.ask.classes[int(tags.ask[n])],
-                "unsure": bool(tags.themes[n, chosen] < limits.unsure),
-            }
-        )
-    return found
+    unsure = tags.themes[np.arange(len(ids)), tags.theme] < limits.unsure
+    columns = (
+        tags.relevance.round(4).tolist(),
+        (tags.relevance >= limits.signal).tolist(),
+        tags.theme.tolist(),
+        chosen.tolist(),
+        tags.themes.round(4).tolist(),
+        tags.ask.tolist(),
+        unsure.tolist(),
+    )
+    return [
+        {
+            "id": id_,
+            "relevance": relevant,
+            "signal": signal,
+            "theme": names[theme],
+            "phase": phases[phase],
+            "themes": dict(zip(names, themes, strict=True)),
+            "ask": None if phases[phase] == "train" else model.ask.classes[ask],
+            "unsure": doubtful,
+        }
+        for id_, relevant, signal, theme, phase, themes, ask, doubtful in zip(ids, *columns, strict=True)
+    ]
 
 
 class Reason(NamedTuple):
