@@ -174,9 +174,6 @@ class Vocabulary:
         keys = [(_key(s), model.name) for model in self.models for s in (model.name, *model.spellings)]
         return sorted(keys, key=lambda pair: -len(pair[0]))
 
-    def knows_tool(self, spelling: str) -> bool:
-        return _key(_first(spelling)) in self._tool_names
-
     def tool(self, spelling: str | None) -> str | None:
         """The canonical name of the first tool that a reader named; an unknown spelling passes as it is."""
         if not spelling:
