@@ -73,7 +73,8 @@ def test_published_places_agree_with_other_code(database: Path, place: str, sets
         for (measure, subject), figures in expected.items():
             found = db.execute(
                 """select share, low, high from estimates join windows using (window)
-                where measure = ? and subject = ? and value = ? and role = 'all' and method = 'process'""",
+                where measure = ? and subject = ? and value = ? and role = 'all'
+                and method = 'process' and variant = ''""",
                 (measure, subject, place),
             ).fetchone()
             assert found == pytest.approx(figures, abs=2e-4), (measure, subject)
@@ -85,12 +86,12 @@ def test_the_mean_is_of_places_and_not_of_posts(database: Path) -> None:
             row[0]
             for row in db.execute(
                 """select share from estimates join windows using (window) where measure = 'headline' and role = 'all'
-                and method = 'process' and frame = 'population' and "by" = 'place'"""
+                and method = 'process' and variant = '' and frame = 'population' and "by" = 'place'"""
             )
         ]
         mean, n = db.execute(
             """select share, n_places from estimates join windows using (window) where measure = 'headline'
-            and role = 'all' and method = 'process' and "by" = ''"""
+            and role = 'all' and method = 'process' and variant = '' and "by" = ''"""
         ).fetchone()
     assert n == len(shares) >= estimate.MEAN_OF
     assert mean == pytest.approx(sum(shares) / len(shares), abs=2e-6)
@@ -102,7 +103,7 @@ def test_sql_on_cells_gives_the_published_interval(database: Path) -> None:
     with sqlite3.connect(database) as db:
         published = db.execute(
             """select value, measure, subject, share, low, high, n, clusters from estimates join windows using (window)
-            where "by" = 'place' and method = 'process' and role = 'all' and enough <> 'few'
+            where "by" = 'place' and method = 'process' and variant = '' and role = 'all' and enough <> 'few'
             and measure in ('of_100', 'headline', 'theme', 'ask')"""
         ).fetchall()
         for place, measure, subject, *figures in published:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -171,6 +171,8 @@ _TEXTS = (
     "frame",
     "corpus",
     "labelled_by",
+    "seen",
+    "sure",
 )
 
 
@@ -180,6 +182,8 @@ class Rows:
 
     columns: Mapping[str, Column]
     weight: Floats
+    unit: Ints | None = None
+    """Which post a row belongs to, where one post may have several rows; else each row is a post."""
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -188,7 +192,12 @@ class Rows:
         return self.columns[name]
 
     def where(self, mask: Bools) -> Rows:
-        return Rows({name: column.where(mask) for name, column in self.columns.items()}, self.weight[mask])
+        unit = None if self.unit is None else self.unit[mask]
+        return Rows({name: column.where(mask) for name, column in self.columns.items()}, self.weight[mask], unit)
+
+    def number(self, mask: Bools) -> int:
+        """How many posts the rows under a mask are."""
+        return int(mask.sum()) if self.unit is None else len(np.unique(self.unit[mask]))
 
     @classmethod
     def of(cls, posts: Sequence[Post]) -> Rows:
@@ -278,11 +287,15 @@ def clusters(posts: Sequence[Post], vocabulary: Vocabulary) -> tuple[dict[str, s
         here = [post for post in posts if post.place == place]
         rules[place] = cluster_rows(Rows.of(here))[1] if here else ""
         for post in here:
-            if rules[place] == COMMUNITY:
-                names[post.id] = f"c:{post.community}"
-            else:
-                names[post.id] = f"t:{post.thread}" if post.author is None else f"a:{post.author}"
+            names[post.id] = cluster_name(post, rules[place])
     return names, rules
+
+
+def cluster_name(post: Post, rule: str) -> str:
+    """The cluster of one post of a place that is clustered by `rule`, named so that it tells its kind."""
+    if rule == COMMUNITY:
+        return f"c:{post.community}"
+    return f"t:{post.thread}" if post.author is None else f"a:{post.author}"
 
 
 def counted(posts: Iterable[Post], vocabulary: Vocabulary) -> Iterator[Post]:
@@ -355,7 +368,7 @@ def measures(vocabulary: Vocabulary) -> list[Measure]:
 
 
 def estimates(posts: Sequence[Post], vocabulary: Vocabulary, read_by_archive: Mapping[str, int]) -> list[Estimate]:
-    """All rows of the table `estimates` but the sensitivity variants, in order of their key.
+    """The published rows of the table `estimates`, in order of their key; `variants` adds the others.
 
     `posts` are those of `counted`; `read_by_archive` says how many posts of each archive were read, signals or not.
     """
@@ -370,9 +383,15 @@ def estimates(posts: Sequence[Post], vocabulary: Vocabulary, read_by_archive: Ma
             part, part_codes = group.where(inside), codes[inside]
             for measure in measures(vocabulary):
                 if by == "place" or measure.groups:
-                    found += _of_group(measure, part, part_codes, by, value, span, frame, vocabulary, read_by_archive)
-    found += _means(found, vocabulary)
-    return sorted(found, key=lambda e: (e.measure, e.subject, e.by, e.value, e.window, e.variant, e.method))
+                    group_rows = Group(by, value, span.window, frame)
+                    found += of_group(measure, part, part_codes, group_rows, vocabulary, read_by_archive)
+    found += means(found, [slug for slug, place in vocabulary.places.items() if place.frame == "population"])
+    return sorted(found, key=key)
+
+
+def key(row: Estimate) -> tuple[str, ...]:
+    """What no two rows of `estimates` share, in the order in which they stand there."""
+    return row.measure, row.subject, row.by, row.value, row.window, row.variant, row.method
 
 
 def _groups(rows: Rows) -> Iterator[tuple[str, str, Rows]]:
@@ -393,19 +412,29 @@ def _inside(rows: Rows, span: Window) -> Bools:
     return _every(rows) if span.role == "all" else rows["month"].between(span.first_month, span.last_month)
 
 
-def _of_group(
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the rows of one share have in common, as the table `estimates` names it."""
+
+    by: str
+    value: str
+    window: str
+    frame: str
+    variant: str = ""
+
+
+def of_group(
     measure: Measure,
     rows: Rows,
     codes: Ints,
-    by: str,
-    value: str,
-    span: Window,
-    frame: str,
+    group: Group,
     vocabulary: Vocabulary,
-    read_by_archive: Mapping[str, int],
+    read_by_archive: Mapping[str, int] | None = None,
 ) -> Iterator[Estimate]:
+    """One measure among the rows of one group, clustered by `codes`; the method `archive` too where the group is a
+    population and it is known how many posts of each archive were read."""
     among = measure.among(rows)
-    n = int(among.sum())
+    n = rows.number(among)
     counted_rows = rows.where(among)
     threads = len(counted_rows["thread"].present())
     judged = enough(n, threads)
@@ -416,21 +445,21 @@ def _of_group(
         base = Estimate(
             measure=measure.name,
             subject=subject,
-            by=by,
-            value=value,
-            window=span.window,
-            variant="",
+            by=group.by,
+            value=group.value,
+            window=group.window,
+            variant=group.variant,
             method="process",
-            frame=frame,
+            frame=group.frame,
             numerator=float(rows.weight[hit].sum()),
             denominator=float(rows.weight[among].sum()),
             n=n,
-            n_numerator=int(hit.sum()),
+            n_numerator=rows.number(hit),
             n_coded=n - machine,
             n_machine=machine,
             threads=threads,
             clusters=len(np.unique(codes[among])),
-            n_places=int(by == "place"),
+            n_places=int(group.by == "place"),
             first_month=months[0] if months else None,
             last_month=months[-1] if months else None,
             enough=judged,
@@ -440,7 +469,7 @@ def _of_group(
             continue
         found = ratio(rows.weight, hit, among, codes)
         yield _with_interval(base, found.share, found.variance, found.clusters - 1)
-        if frame == "population":
+        if group.frame == "population" and read_by_archive is not None:
             variance, drawn, unread = _archive_variance(found.share, rows, hit, among, vocabulary, read_by_archive)
             yield _with_interval(replace(base, method="archive"), found.share, variance, drawn - 1, unread)
 
@@ -480,11 +509,11 @@ def _archive_variance(
     return variance / float(weighted.sum()) ** 2, drawn, max(0.0, 1 - drawn / matched)
 
 
-def _means(found: Sequence[Estimate], vocabulary: Vocabulary) -> Iterator[Estimate]:
-    """The mean over the places of the population that are thick enough; below three, a row without a share."""
+def means(found: Sequence[Estimate], entering: Collection[str]) -> Iterator[Estimate]:
+    """The mean over the places named that are thick enough; below three, a row without a share."""
     by_key: dict[tuple[str, str, str, str], list[Estimate]] = {}
     for row in found:
-        if row.by == "place" and vocabulary.places[row.value].frame == "population":
+        if row.by == "place" and row.value in entering:
             by_key.setdefault((row.measure, row.subject, row.window, row.method), []).append(row)
     for (*_, method), places in by_key.items():
         thick = [row for row in places if row.enough == "enough"]
@@ -522,7 +551,7 @@ def _pooled(rows: Sequence[Estimate], places: int) -> Estimate:
         rows[0],
         by="",
         value="",
-        frame="population",
+        frame=", ".join(sorted({row.frame for row in rows}, reverse=True)),
         numerator=total("numerator"),
         denominator=total("denominator"),
         n=total("n"),

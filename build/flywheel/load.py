@@ -50,6 +50,7 @@ class Tables:
     duplicates: Sequence[Duplicate]
     report: Sequence[ReportRow]
     windows: Sequence[Window]
+    variants: Sequence[Mapping[str, Any]]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
     files: Mapping[str, int]
@@ -226,6 +227,7 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "duplicates": lambda tables, _: map(asdict, tables.duplicates),
     "codings": _codings,
     "windows": lambda tables, _: map(asdict, tables.windows),
+    "variants": lambda tables, _: tables.variants,
     "cells": _cells,
     "estimates": _estimates,
     "student_t": lambda *_: ({"df": df, "t": t} for df, t in estimate.student_t().items()),

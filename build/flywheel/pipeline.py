@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flywheel import data, dedupe, estimate, load
+from flywheel import data, dedupe, estimate, load, variants
 from flywheel.data import Coding, CorrectionRow
 from flywheel.signal import Post, signal_id
 from flywheel.vocabulary import Vocabulary
@@ -72,7 +72,10 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     read_by_archive = Counter(post.archive for post in posts if post.archive)
     clusters, rules = estimate.clusters(counted, words)
     distinct = [replace(post, cluster=clusters.get(post.id)) for post in distinct]
+    spans = estimate.windows(counted)
+    base = variants.Base(distinct, counted, found.codings, rules, words)
     shares = estimate.estimates(counted, words, read_by_archive)
+    shares += (row for span in spans if span.role == "all" for row in variants.estimates(base, span))
     signals = sum(post.verdict == "signal" for post in distinct)
     say(f"{signals:,} signals, {len(counted):,} of them carry a share, {len(shares):,} estimates")
 
@@ -86,8 +89,9 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
         codings=[coding for coding in readers(found.codings, found.corrections) if coding.id in kept],
         duplicates=[pair for pair in found.duplicates if {pair.keep, pair.drop} <= kept],
         report=found.report,
-        windows=estimate.windows(counted),
-        estimates=shares,
+        windows=spans,
+        variants=variants.described(base),
+        estimates=sorted(shares, key=estimate.key),
         clustered_by=rules,
         files=found.files,
     )

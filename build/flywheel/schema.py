@@ -12,8 +12,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 _INTEGER = _names(
-    """author cell clusters df matched n n_coded n_machine n_numerator n_places n_replies number pain position posts
-    learned_from posts_read reading readings run score signals support threads"""
+    """author cell clusters df known learned_from matched n n_coded n_machine n_numerator n_places n_replies number pain
+    position posts posts_read reading readings run score signals support threads warning"""
 )
 _REAL = _names("confidence denominator figure high low numerator probability share similarity t t_df variance weight")
 
@@ -92,6 +92,7 @@ TABLES: dict[str, Table] = {
         indexes="reading coder theme",
     ),
     "windows": _table("window role title first_month last_month", pk="window"),
+    "variants": _table("variant family title description known warning position", pk="variant"),
     "cells": _table(
         "cell place archive frame corpus month theme phase ask seen sure cluster number weight",
         pk="cell",
@@ -102,8 +103,8 @@ TABLES: dict[str, Table] = {
         """measure subject by value window variant method share low high n n_numerator numerator denominator threads
         clusters n_places n_coded n_machine variance t_df frame first_month last_month enough""",
         pk="measure subject by value window variant method",
-        references="window:windows",
-        indexes="by+value",
+        references="window:windows variant:variants",
+        indexes="by+value variant",
     ),
     "student_t": _table("df t", pk="df"),
     "tagger_report": _table(
