@@ -243,3 +243,24 @@ def test_phases_and_themes_add_up_to_one(seed: int) -> None:
     rng.shuffle(posts)
     again = estimate.estimates(posts, words, {"localllama-archive": 200})
     assert [row.share or 0 for row in again] == pytest.approx([row.share or 0 for row in shares])
+
+
+def test_a_want_that_rests_on_a_theme_is_as_large_as_the_theme(database: Path) -> None:
+    with sqlite3.connect(database) as db:
+        db.row_factory = sqlite3.Row
+        wants = db.execute((ROOT / "canned_queries" / "want_sizes.sql").read_text()).fetchall()
+        by_theme = [row for row in wants if row["rests_on"] == "theme"]
+        for row in by_theme:
+            published = db.execute(
+                """select share, low, high, n, n_numerator from estimates join windows using (window) where role = 'all'
+                and measure = 'theme' and subject = ? and value = 'openai-forum' and method = 'process'""",
+                (row["behind"],),
+            ).fetchone()
+            found = [row[f"forum_{name}"] for name in ("share", "low", "high", "n", "counted")]
+            assert found == pytest.approx(tuple(published), abs=2e-6), row["want"]
+        bad = next(row for row in wants if row["behind"] == "bad")
+        (asked,) = db.execute(
+            "select sum(weight) filter (where ask = 'bad') / sum(weight) from cells where place = 'reddit'"
+        ).fetchone()
+    assert len(by_theme) > 5
+    assert bad["reddit_share"] == pytest.approx(asked, abs=2e-6)

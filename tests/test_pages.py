@@ -27,12 +27,14 @@ PAGES = [
     "/search",
     "/search?q=resume",
     "/recount",
+    "/iterate",
     *(f"/themes/{t}" for t in THEMES),
 ]
 
 # What may stand in a template as a digit: parts of the method, no finding.
 CONSTANTS = {
     "95 %", "Of 100", "of 100", "between 0 and 100", "2,000 characters", "Under 10", "From 10 to 29", "from 10 to 29",
+    "Figure 1 above", "Section 1", "Section 3", "Section 5", "section 5", "section 6",
     "30 signals", "3 threads", "2021 to mid 2024", "85 of 100", "10,000 rows",
 }  # fmt: skip
 

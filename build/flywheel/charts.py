@@ -1,6 +1,6 @@
 """The chart engine: pure functions from rows to small, accessible SVG.
 
-Five charts: `stacked` (how 100 signals split), `dots` (shares with intervals on one axis), `bars` (ranked
+Six charts: `stacked` and `wheel` (how 100 signals split), `dots` (shares with intervals on one axis), `bars` (ranked
 shares from zero), `trend` (shares over time, one panel a place) and `strips` (how far choices move a share).
 Rows are mappings with the names of the fields of `Share` or `Split`; other names are ignored. Shares are
 fractions of one, drawn and written as "of 100". The same rows give the same bytes. `docs/charts.md` compares
@@ -352,6 +352,63 @@ def stacked(rows: Iterable[Mapping[str, Any] | Split], *, key: str, title: str) 
         told = ", ".join(f"{phase} {of_100(part)}" for phase, part in parts)
         readings.append(f"{row.label}: of 100 signals, {told}{_counted(row)}")
     return _chart(key, title, readings, y, body)
+
+
+RADIUS, HOLE, TIP = 92.0, 62.0, 7.0  # of the wheel, in px, and the length of an arrow's tip in degrees
+
+
+def wheel(row: Mapping[str, Any] | Split, *, key: str, title: str, middle: Sequence[str] = ()) -> Markup:
+    """The flywheel: three arrows round a circle, each as long as its phase's part of 100; `middle` stands inside."""
+    split = Split.of(row)
+    parts = [(phase, getattr(split, phase)) for phase in ("train", "evaluate", "iterate")]
+    # The large arc starts so that it is centred below, and the words of the small ones find room beside them.
+    angle = 205 - 180 * parts[0][1]
+    arcs, words = [], []
+    for phase, part in parts:
+        span = 360 * part
+        if part > 0:
+            arcs.append(element("path", d=_arrow(angle, angle + span), class_="segment", fill=f"url(#{key}-{phase})"))
+        mid = math.radians(angle + span / 2)
+        x, y = (RADIUS + 14) * math.sin(mid), -(RADIUS + 14) * math.cos(mid)
+        words.append((phase, part, x, y))
+        angle += span
+    labels = []
+    for i, (phase, part, x, y) in enumerate(words):
+        # Words of small neighbours on one side stand under each other.
+        if i and x > 0 < words[i - 1][2] and abs(y - words[i - 1][3]) < LABEL:
+            y = words[i - 1][3] + LABEL
+        words[i] = (phase, part, x, y)
+        text = element("tspan", f"{PHASES[phase].glyph} ", class_=phase, fill=PHASES[phase].colour) + element(
+            "tspan", f"{PHASES[phase].word} {of_100(part)}", **_ink(f"{phase}-text")
+        )
+        anchor = "middle" if abs(x) < 60 and y > 0 else "start" if x > 0 else "end"
+        below = 12 if y > RADIUS / 2 else 4
+        labels.append(_text(text, y + below, x, f"{phase}-text", text_anchor=anchor, font_weight=600))
+    inside = [
+        _text(line, 18 * i - 9 * (len(middle) - 1) + 5, 0, "ink" if i == 0 else "muted", text_anchor="middle")
+        for i, line in enumerate(middle)
+    ]
+    body = element("svg", *arcs, *inside, *labels, x="50%", y=RADIUS + 34, overflow="visible")
+    told = ", ".join(f"{phase} {of_100(part)}" for phase, part in parts)
+    return _chart(key, title, [f"of 100 signals, {told}{_counted(split)}"], 2 * RADIUS + 74, [_textures(key), body])
+
+
+def _arrow(start: float, end: float) -> str:
+    """A piece of the ring between two angles (degrees from the top, clockwise), its end a tip, its start notched."""
+    gap = min(1.0, (end - start) / 6)
+    tip = min(TIP, (end - start) / 2)
+    start, end = start + gap, end - gap
+
+    def at(angle: float, radius: float) -> str:
+        turn = math.radians(angle)
+        return f"{radius * math.sin(turn):.1f} {-radius * math.cos(turn):.1f}"
+
+    large = int(end - start - tip > 180)
+    middle = (RADIUS + HOLE) / 2
+    return (
+        f"M{at(start, RADIUS)}A{RADIUS:g} {RADIUS:g} 0 {large} 1 {at(end - tip, RADIUS)}L{at(end, middle)}"
+        f"L{at(end - tip, HOLE)}A{HOLE:g} {HOLE:g} 0 {large} 0 {at(start, HOLE)}L{at(start + tip, middle)}Z"
+    )
 
 
 def _textures(key: str) -> Markup:

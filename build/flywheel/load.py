@@ -81,6 +81,11 @@ def _sources(tables: Tables, _: Texts) -> Rows:
 ENTERS = {"population": "the mean", "neutral": "beside the mean", "targeted": "counts only"}
 
 
+def _wants(tables: Tables, _: Texts) -> Rows:
+    for row in _vocabulary("wants")(tables, _):
+        yield {**row, "themes": json.dumps(row["themes"])}
+
+
 def _places(tables: Tables, _: Texts) -> Rows:
     for row in _vocabulary("places")(tables, _):
         yield {
@@ -218,6 +223,7 @@ def _by(posts: Iterable[Post], key: Callable[[Post], Any]) -> dict[Any, list[Pos
 ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     **{family: _vocabulary(family) for family in ("phases", "themes", "asks", "whys", "external")},
     "sources": _sources,
+    "wants": _wants,
     "places": _places,
     "archives": _archives,
     "communities": _communities,

@@ -116,6 +116,7 @@ TABLES: dict[str, Table] = {
         pk="archive source corpus stage",
         references="source:sources",
     ),
+    "wants": _table("slug title could ask themes position", pk="slug", references="ask:asks"),
     "external": _table("slug figure unit says how who url position", pk="slug"),
 }
 """Every table but `build_info`, in the order in which they are written: what is referred to comes first."""
