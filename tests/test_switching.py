@@ -49,7 +49,7 @@ def shares(weights: Any, said: Any) -> dict[str, tuple[float, float]]:
 
 
 def test_it_is_the_variance_of_the_share_over_readings_of_the_same_posts() -> None:
-    """600 posts, each with odds of its own for what a reader makes of it; a quarter read twice. The mean of 100 estimates
+    """600 posts, each with odds of its own for what readers make of it; a quarter read twice. The mean of 100 estimates
     is within 10 % of the variance that the share has over 4,000 readings of all of them."""
     rng = np.random.default_rng(3)
     count = 600

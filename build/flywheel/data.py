@@ -178,9 +178,11 @@ class CodedRow(Labels):
 
 
 class CodingRow(Labels):
-    """One reading of one post: 1 and 2 are blind, 3 settles or checks scope, 4 and 5 put the second question."""
+    """One reading of one post: 1 and 2 are blind, 3 settles or checks scope, 4 and 5 put the second question; from 6 on
+    `flywheel code` adds them."""
 
     url: Url
+    reader: Literal["language model", "person"] = "language model"
     reading: Annotated[int, Field(ge=1, le=99)]
     coder: Coder
     reason: Annotated[Plain, Field(max_length=300)] | None = None
@@ -266,6 +268,8 @@ class Coding:
     run: bool | None
     sure: str | None
     reason: str | None
+    reader: str = "language model"
+    """What kind of reader: a language model, a person, or a visitor of the site who sent a correction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,6 +518,7 @@ def _coding(row: CodingRow) -> Coding:
         run=row.run,
         sure=row.sure,
         reason=row.reason,
+        reader=row.reader,
     )
 
 

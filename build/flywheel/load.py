@@ -21,6 +21,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from flywheel import estimate
+from flywheel.agreement import Agreement
 from flywheel.data import Coding, Duplicate, ReportRow
 from flywheel.estimate import Estimate, Window
 from flywheel.schema import TABLES, VIEWS
@@ -49,6 +50,7 @@ class Tables:
     codings: Sequence[Coding]
     duplicates: Sequence[Duplicate]
     report: Sequence[ReportRow]
+    agreement: Sequence[Agreement]
     windows: Sequence[Window]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
@@ -144,7 +146,7 @@ def _screened(tables: Tables, _: Texts) -> Rows:
 
 
 def _codings(tables: Tables, _: Texts) -> Rows:
-    urls = {post.id: post.url for post in tables.before_folding}
+    urls = {post.id: post.url for post in (*tables.before_folding, *tables.derived)}
     for coding in tables.codings:
         yield {
             **asdict(coding),
@@ -230,6 +232,7 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "estimates": _estimates,
     "student_t": lambda *_: ({"df": df, "t": t} for df, t in estimate.student_t().items()),
     "tagger_report": lambda tables, _: ({**row.model_dump(), "figure": row.value} for row in tables.report),
+    "reader_agreement": lambda tables, _: map(asdict, tables.agreement),
     "flow": _flow,
 }
 """What goes into each table of the schema. A row may hold more than the table's columns."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flywheel import data, dedupe, estimate, load
+from flywheel import agreement, data, dedupe, estimate, load
 from flywheel.data import Coding, CorrectionRow
 from flywheel.signal import Post, signal_id
 from flywheel.vocabulary import Vocabulary
@@ -54,7 +54,9 @@ def readers(codings: Sequence[Coding], corrections: Sequence[CorrectionRow]) -> 
         post = signal_id(row.url)
         last[post] += 1
         labels = row.model_dump(include={"pain", "theme", "why", "ask", "run", "sure", "reason"})
-        found.append(Coding(id=post, reading=last[post], coder="reader", also=tuple(row.also), **labels))
+        found.append(
+            Coding(id=post, reading=last[post], coder="reader", also=tuple(row.also), reader="visitor", **labels)
+        )
     return sorted(found, key=lambda coding: (coding.id, coding.reading))
 
 
@@ -86,6 +88,7 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
         codings=[coding for coding in readers(found.codings, found.corrections) if coding.id in kept],
         duplicates=[pair for pair in found.duplicates if {pair.keep, pair.drop} <= kept],
         report=found.report,
+        agreement=agreement.agreement(posts, found.codings, words, rules),
         windows=estimate.windows(counted),
         estimates=shares,
         clustered_by=rules,

@@ -13,7 +13,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 _INTEGER = _names(
     """author cell clusters df matched n n_coded n_machine n_numerator n_places n_replies number pain position posts
-    learned_from posts_read reading readings run score signals support threads"""
+    learned_from posts_read reading readings run same score signals support threads"""
 )
 _REAL = _names("confidence denominator figure high low numerator probability share similarity t t_df variance weight")
 
@@ -86,10 +86,10 @@ TABLES: dict[str, Table] = {
     ),
     "duplicates": _table("drop keep method similarity", pk="drop keep"),
     "codings": _table(
-        "post url reading coder pain theme also phase why ask run sure reason",
+        "post url reading reader coder pain theme also phase why ask run sure reason",
         pk="post reading",
         references="theme:themes phase:phases why:whys ask:asks",
-        indexes="reading coder theme",
+        indexes="reading reader coder theme",
     ),
     "windows": _table("window role title first_month last_month", pk="window"),
     "cells": _table(
@@ -109,6 +109,10 @@ TABLES: dict[str, Table] = {
     "tagger_report": _table(
         "task subject measure seen how predicted learned_from figure low high support",
         pk="task subject measure seen how predicted learned_from",
+    ),
+    "reader_agreement": _table(
+        "question by value coefficient figure low high n same clusters enough",
+        pk="question by value coefficient",
     ),
     "flow": _table(
         "archive source corpus stage position posts",
