@@ -38,6 +38,8 @@ SECOND_THEME = 0.15
 """From this probability on a machine-read post bears a further theme; 1.5 themes a post, as among the read ones."""
 
 _LINE_BYTES = 1_000_000
+_ROUNDED = 0.001
+"""How far probabilities of four decimals may add up beside 1."""
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -235,6 +237,25 @@ class ReportRow(Row):
     learned_from: int | None = None
 
 
+class PredictionRow(Row):
+    """One line of `data/predictions.jsonl`: what the tagger says of a read post that it did not learn from.
+
+    `relevance` is the probability that it is a signal; those of the three phases hold if it is one.
+    """
+
+    url: Url
+    relevance: Probability
+    train: Probability
+    evaluate: Probability
+    iterate: Probability
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> PredictionRow:
+        if abs(self.train + self.evaluate + self.iterate - 1) > _ROUNDED:
+            raise ValueError("the probabilities of the three phases do not add up to 1")
+        return self
+
+
 class DuplicateRow(Row):
     """One copy folded into another; a later line with `undo` takes it back."""
 
@@ -294,6 +315,7 @@ class Data:
     codings: list[Coding]
     duplicates: list[Duplicate]
     report: list[ReportRow]
+    predictions: list[PredictionRow]
     corrections: list[CorrectionRow]
     tombstones: frozenset[str]
     files: dict[str, int]
@@ -332,6 +354,7 @@ def read(data: Path) -> Data:
     ]
     codings = rows("codings.jsonl", CodingRow, optional=False)
     report = rows("tagger_report.jsonl", ReportRow)
+    predictions = rows("predictions.jsonl", PredictionRow)
     duplicates = rows("duplicates.jsonl", DuplicateRow)
     corrections = rows("corrections.jsonl", CorrectionRow)
     tombstones = rows("tombstones.jsonl", TombstoneRow)
@@ -342,6 +365,7 @@ def read(data: Path) -> Data:
     referring = [
         *((data / "codings.jsonl", "url", line, row.url) for row, line in codings),
         *((data / "corrections.jsonl", "url", line, row.url) for row, line in corrections),
+        *((data / "predictions.jsonl", "url", line, row.url) for row, line in predictions),
         *(
             (data / "duplicates.jsonl", name, line, getattr(row, name))
             for row, line in duplicates
@@ -361,6 +385,7 @@ def read(data: Path) -> Data:
         posts=sorted(posts, key=lambda post: post.id),
         derived=sorted((post for post, signal in unread if signal), key=lambda post: post.id),
         report=[row for row, _ in report],
+        predictions=[row for row, _ in predictions],
         codings=sorted((_coding(row) for row, _ in codings), key=lambda coding: (coding.id, coding.reading)),
         duplicates=_standing(row for row, _ in duplicates),
         corrections=[row for row, _ in corrections],

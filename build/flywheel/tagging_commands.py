@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flywheel.dedupe import Pair
     from flywheel.features import Text
     from flywheel.tag import Model
+    from flywheel.train import Trained
 
 Texts = dict[str, tuple[str, str]]
 """Title and body by url."""
@@ -260,8 +261,8 @@ def texts_at_hand(root: Path, store: Path | None) -> Texts:
 def train_command(root: Path, store: Path | None, model_folder: Path | None, report: bool) -> None:
     """Learns a model from data/ and the texts at hand, and measures it on posts left out.
 
-    Writes data/tagger and data/tagger_report.jsonl. No text of a post is kept: words and n-grams that at least five
-    posts hold, and numbers.
+    Writes data/tagger, data/predictions.jsonl and data/tagger_report.jsonl. No text of a post is kept: words and
+    n-grams that at least five posts hold, and numbers.
     """
     from flywheel import evaluate, tag, train
 
@@ -274,6 +275,7 @@ def train_command(root: Path, store: Path | None, model_folder: Path | None, rep
     folder = model_folder or root / "data" / "tagger"
     tag.save(trained.model, folder)
     click.echo(f"model {trained.model.version} learned from {len(trained.raw):,} posts, in {folder}", err=True)
+    write_lines(root / "data" / "predictions.jsonl", map(json.dumps, predictions(trained)))
     if report:
         write_lines(root / "data" / "tagger_report.jsonl", (json.dumps(row.line()) for row in rows))
         for row in rows:
@@ -281,6 +283,23 @@ def train_command(root: Path, store: Path | None, model_folder: Path | None, rep
                 click.echo(
                     f"{row.task:>10} {row.subject:>20} {row.seen:>9} {row.how:>24} {row.measure}: {row.value:.3f}"
                 )
+
+
+def predictions(trained: Trained) -> Iterator[dict[str, Any]]:
+    """One line a read post of the population, in order of the url: what models say of it that did not see it.
+
+    As `classify` would say it, `relevance` is 0 where the rule of words keeps a post out.
+    """
+    from flywheel import relevance, tag
+
+    model, said = trained.model, trained.probabilities
+    phases = list(dict.fromkeys(model.phases.values()))
+    sums = tag.phase_sums(said.themes, [model.phases[name] for name in model.theme.classes], phases)
+    passes = relevance.may_be([example.text for example in trained.raw])
+    rows = zip(trained.raw, (said.relevance * passes).round(4).tolist(), sums.round(4).tolist(), strict=True)
+    for example, relevant, shares in sorted(rows, key=lambda row: row[0].post.url):
+        if example.post.frame == "population":
+            yield {"url": example.post.url, "relevance": relevant} | dict(zip(phases, shares, strict=True))
 
 
 @click.command(name="tag")
