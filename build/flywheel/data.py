@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -274,6 +274,15 @@ class TombstoneRow(Row):
     reason: Literal["deleted", "removed", "request", "moved"]
 
 
+class Prediction(NamedTuple):
+    """What the machine says of a post: the probability that it is a signal, and of each phase if it is one."""
+
+    relevance: float
+    train: float
+    evaluate: float
+    iterate: float
+
+
 @dataclass(frozen=True, slots=True)
 class Coding:
     """One reading of one post: who read it (`coder` is a label, no name) and what they said."""
@@ -312,6 +321,12 @@ class Data:
     derived: list[Post]
     """Posts that only a machine has read and that it takes for signals; none that was read."""
 
+    unread: list[Post]
+    """All posts that only a machine has read, those that it takes for no signal too."""
+
+    said: dict[str, Prediction]
+    """What the machine says, by url: of unread posts, and of read ones that it did not learn from."""
+
     codings: list[Coding]
     duplicates: list[Duplicate]
     report: list[ReportRow]
@@ -347,21 +362,22 @@ def read(data: Path) -> Data:
         for name in paths
         for row, line in rows(name, CodedRow, optional=False)
     ]
-    machine = [
-        (_derived(row, words, str(data / name), line), row.signal)
+    derived = [
+        (row, str(data / name), line)
         for name in sorted(p.relative_to(data).as_posix() for p in (data / "derived").glob("*.jsonl"))
         for row, line in rows(name, DerivedRow)
     ]
+    machine = [(_derived(row, words, file, line), row.signal) for row, file, line in derived]
     codings = rows("codings.jsonl", CodingRow, optional=False)
     report = rows("tagger_report.jsonl", ReportRow)
     predictions = rows("predictions.jsonl", PredictionRow)
     duplicates = rows("duplicates.jsonl", DuplicateRow)
     corrections = rows("corrections.jsonl", CorrectionRow)
     tombstones = rows("tombstones.jsonl", TombstoneRow)
-    urls = {post.url for post in posts}
+    urls = read_urls = {post.url for post in posts}
     unread = [(post, signal) for post, signal in machine if post.url not in urls]
     faults += _clashes([*posts, *(post for post, _ in unread)])
-    urls |= {post.url for post, _ in unread}
+    urls = read_urls | {post.url for post, _ in unread}
     referring = [
         *((data / "codings.jsonl", "url", line, row.url) for row, line in codings),
         *((data / "corrections.jsonl", "url", line, row.url) for row, line in corrections),
@@ -384,6 +400,11 @@ def read(data: Path) -> Data:
         vocabulary=words,
         posts=sorted(posts, key=lambda post: post.id),
         derived=sorted((post for post, signal in unread if signal), key=lambda post: post.id),
+        unread=sorted((post for post, _ in unread), key=lambda post: post.id),
+        said={
+            **{row.url: Prediction(row.relevance, row.train, row.evaluate, row.iterate) for row, _ in predictions},
+            **{row.url: _said(row, words) for row, *_ in derived if row.url not in read_urls},
+        },
         report=[row for row, _ in report],
         predictions=[row for row, _ in predictions],
         codings=sorted((_coding(row) for row, _ in codings), key=lambda coding: (coding.id, coding.reading)),
@@ -516,6 +537,14 @@ def _derived(row: DerivedRow, words: Vocabulary, file: str, line: int) -> Post:
         file=file,
         line=line,
     )
+
+
+def _said(row: DerivedRow, words: Vocabulary) -> Prediction:
+    sums = dict.fromkeys(words.phases, 0.0)
+    for theme, probability in row.themes.items():
+        sums[words.themes[theme].phase] += probability
+    total = sum(sums.values()) or 1.0
+    return Prediction(row.relevance, *(sums[phase] / total for phase in ("train", "evaluate", "iterate")))
 
 
 def _thread_id(thread: str) -> str:
