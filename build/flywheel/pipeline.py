@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flywheel import agreement, data, dedupe, estimate, load
+from flywheel import agreement, data, dedupe, estimate, gold, load
 from flywheel.data import Coding, CorrectionRow
 from flywheel.signal import Post, signal_id
 from flywheel.vocabulary import Vocabulary
@@ -60,14 +60,20 @@ def readers(codings: Sequence[Coding], corrections: Sequence[CorrectionRow]) -> 
     return sorted(found, key=lambda coding: (coding.id, coding.reading))
 
 
+def _taken_for_signals(found: data.Data, unread: Iterable[Post]) -> list[Post]:
+    signals = {post.id for post in found.derived}
+    return [post for post in unread if post.id in signals]
+
+
 def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda line: None) -> load.Built:
     """Builds `out` from a data folder. Raises FaultsError on bad input, and then leaves `out` as it was."""
     say(f"reading {folder}")
     found = data.read(folder)
     words = found.vocabulary
-    posts = list(correct(forget(found.posts, found.tombstones), found.corrections, words))
+    read, unread = gold.with_added(found.posts, found.unread, found.codings, words)
+    posts = list(correct(forget(read, found.tombstones), found.corrections, words))
     distinct = list(dedupe.fold(posts, found.duplicates))
-    derived = list(dedupe.fold(forget(found.derived, found.tombstones), found.duplicates))
+    derived = list(dedupe.fold(forget(_taken_for_signals(found, unread), found.tombstones), found.duplicates))
     say(f"{len(posts):,} posts read, {len(distinct):,} distinct; {len(derived):,} more taken for signals by machine")
 
     counted = list(estimate.counted(distinct, words))
