@@ -63,7 +63,7 @@ $(VENV)-datasette1/.done: requirements-datasette1.txt
 	@echo "$(CURDIR)/build" > $$($(VENV)-datasette1/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
 	@touch $@
 
-bench: $(VENV)/.dev  ## Measures builds and pages, writes docs/benchmarks.md
+bench: $(VENV)/.dev  ## Measures builds, pages, tagging and copies, writes docs/benchmarks.md
 	$(VENV)/bin/python -m bench
 
 lock:  ## Renews both lock files from pyproject.toml

@@ -189,7 +189,10 @@ def _estimates(tables: Tables, _: Texts) -> Rows:
 
 
 def _flow(tables: Tables, _: Texts) -> Rows:
-    """How many posts each stage left, by archive ('search' for what was found by query) and source."""
+    """How many posts each stage left, by archive ('search' for what was found by query) and source.
+
+    Beside the stages of reading stand the posts that nobody read and that the machine takes for signals.
+    """
     kept = {post.id for post in tables.posts}
     stages: tuple[tuple[str, Callable[[Post], bool]], ...] = (
         ("read", lambda post: True),
@@ -206,6 +209,10 @@ def _flow(tables: Tables, _: Texts) -> Rows:
             yield {**named, "stage": "matched", "position": 1, "posts": known.matched}
         for position, (stage, passes) in enumerate(stages, 2):
             yield {**named, "stage": stage, "position": position, "posts": sum(map(passes, posts))}
+    machine = Counter((post.archive or "search", post.source, post.corpus) for post in tables.derived)
+    for (archive, source, corpus), count in sorted(machine.items()):
+        named = {"archive": archive, "source": source, "corpus": corpus}
+        yield {**named, "stage": "machine", "position": len(stages) + 2, "posts": count}
 
 
 def _by(posts: Iterable[Post], key: Callable[[Post], Any]) -> dict[Any, list[Post]]:
