@@ -13,7 +13,8 @@ with chosen as (
 )
 select
   a.post,
-  '/signals/' || iif(s.id is null, 'screened/', 'signals/') || replace(a.post, '.', '~2E') as row,
+  '/signals/' || case when s.id is not null then 'signals/' when n.id is not null then 'screened/' end
+    || replace(a.post, '.', '~2E') as row,
   case c.question when 'ask' then a.ask when 'signal' then a.signal when 'phase' then coalesce(a.phase, 'none')
     else coalesce(a.theme, a.signal) end as first_reading,
   case c.question when 'ask' then b.ask when 'signal' then b.signal when 'phase' then coalesce(b.phase, 'none')
@@ -22,7 +23,7 @@ select
     when 'phase' then coalesce(s.phase, 'none')
     else coalesce(s.theme, replace(n.verdict, '_', ' '), 'signal') end as stands,
   coalesce(z.reason, '') as reason,
-  coalesce(s.gist, n.note, w.title, '') as post_in_our_words,
+  coalesce(s.gist, n.note, 'Left out: ' || lower(w.title) || '.', '') as post_in_our_words,
   coalesce(s.seen, n.seen) as seen,
   coalesce(p.short, '') as place,
   a.url
