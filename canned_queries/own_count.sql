@@ -14,6 +14,7 @@
 with chosen as (
   select
     case :heap when 'yes' then '' else cells.place end as place,
+    cells.place as named,
     cells.place || ' ' || cluster as cluster,
     case
       when instr(',' || :moves || ',', ',' || theme || ':train,') then 'train'
@@ -31,6 +32,15 @@ with chosen as (
     and (:sure = '' or sure = :sure)
 ), measures (measure, subject, position) as (
   values ('of_100', 'train', 1), ('of_100', 'evaluate', 2), ('of_100', 'iterate', 3), ('headline', 'evaluate', 4)
+), by_place as (
+  select position, measure, subject, chosen.place, chosen.named, sum(weight) as d
+  from chosen join measures on measure = 'of_100' or phase <> 'train'
+  group by 1, 2, 3, 4, 5
+), readers as (
+  -- What readers' switching adds, for as many posts as there are; in a heap each place by its part of it.
+  select b.position, b.place, sum(r.part * b.d) / (sum(b.d) * sum(b.d)) as part
+  from by_place b left join reader_parts r on r.measure = b.measure and r.subject = b.subject and r.place = b.named
+  group by b.position, b.place
 ), by_cluster as (
   select position, measure, subject, place, cluster, sum(number) as n, sum(weight) as d,
     sum(case when phase = subject then weight else 0 end) as y,
@@ -41,8 +51,9 @@ with chosen as (
   select position, measure, subject, place, sum(n) as n, sum(counted) as counted, sum(d) as d, count(*) as k, sum(y) / sum(d) as p
   from by_cluster group by position, place
 ), spread as (
-  select t.*, 1.0 * t.k / nullif(t.k - 1, 0) * sum(pow(y - p * c.d, 2)) / (t.d * t.d) as variance
-  from totals t join by_cluster c using (position, place) group by t.position, t.place
+  select t.*, 1.0 * t.k / nullif(t.k - 1, 0) * sum(pow(y - p * c.d, 2)) / (t.d * t.d) + coalesce(part, 0) as variance
+  from totals t join by_cluster c using (position, place) join readers using (position, place)
+  group by t.position, t.place
 ), bounded as (
   select s.*, t * sqrt(variance) / nullif(p * (1 - p), 0) as half, ln(p / nullif(1 - p, 0)) as logit
   from spread s left join student_t on student_t.df = (select max(df) from student_t where df <= s.k - 1)

@@ -15,7 +15,11 @@ with asked as (
   select slug, place, sum(n) as n, sum(counted) as counted, sum(d) as d, count(*) as k, sum(y) / sum(d) as p
   from asked group by 1, 2
 ), spread as (
-  select t.*, 1.0 * t.k / nullif(t.k - 1, 0) * sum(pow(a.y - t.p * a.d, 2)) / (t.d * t.d) as variance
+  -- Readers' switching: of a theme as it is published, of an ask from its share of the signals after a run.
+  select t.*, 1.0 * t.k / nullif(t.k - 1, 0) * sum(pow(a.y - t.p * a.d, 2)) / (t.d * t.d)
+    + coalesce((select part * case r.measure when 'ask' then r.denominator / t.d else 1 end / t.d
+        from reader_parts r join wants w on w.slug = t.slug and r.subject in (w.ask, json_extract(w.themes, '$[0]'))
+        where r.place = t.place and r.measure in ('ask', 'theme')), 0) as variance
   from totals t join asked a using (slug, place) group by t.slug, t.place
 ), halved as (
   select s.*, t * sqrt(variance) / nullif(p * (1 - p), 0) as half, ln(p / nullif(1 - p, 0)) as logit

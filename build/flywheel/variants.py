@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from flywheel import estimate
+from flywheel import estimate, ppi
 from flywheel.data import Coding
-from flywheel.estimate import Bools, Column, Estimate, Floats, Group, Rows
+from flywheel.estimate import Bools, Column, Estimate, Floats, Group, Measure, ReaderPart, Rows
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
@@ -35,6 +35,7 @@ class Base:
     codings: Sequence[Coding]
     rules: Mapping[str, str]
     vocabulary: Vocabulary
+    readers: ReaderPart = estimate.nobody
 
     @cached_property
     def rows(self) -> Rows:
@@ -182,9 +183,8 @@ def _first_telling(base: Base) -> Rows:
 
 def variants(vocabulary: Vocabulary) -> list[Variant]:
     """Every variant, as data, in the order in which pages list them."""
-    drawn = [place for place in vocabulary.places.values() if place.frame == "population"]
     searched = [place.slug for place in vocabulary.places.values() if place.frame == "neutral"]
-    slugs = [place.slug for place in drawn]
+    slugs = estimate.drawn(vocabulary)
     return [
         *(
             Variant(
@@ -196,7 +196,7 @@ def variants(vocabulary: Vocabulary) -> list[Variant]:
                 [slug for slug in slugs if slug != place.slug],
                 mean_only=True,
             )
-            for place in drawn
+            for place in map(vocabulary.places.__getitem__, slugs)
         ),
         Variant(
             "by-posts",
@@ -307,47 +307,66 @@ def variants(vocabulary: Vocabulary) -> list[Variant]:
 def estimates(base: Base, window: estimate.Window) -> list[Estimate]:
     """The rows of every variant in one window (all months), in order of their key."""
     words = base.vocabulary
-    drawn = [slug for slug, place in words.places.items() if place.frame == "population"]
     asked = [measure for measure in estimate.measures(words) if measure.name != "theme"]
     found: list[Estimate] = []
     for variant in variants(words):
         rows = variant.rows(base)
         kept = [measure for measure in asked if variant.asks or measure.name != "ask"]
         if variant.pooled:
-            found += _pooled(rows, kept, variant, window, words)
+            found += _pooled(rows, kept, variant, window, base)
             continue
-        entering = drawn if variant.places is None else variant.places
-        places = list(_of_places(rows, kept, variant, window, words))
+        entering = estimate.drawn(words) if variant.places is None else variant.places
+        places = list(_of_places(rows, kept, variant, window, base))
         mean = [row for row in estimate.means(places, entering) if row.method == "process"]
         found += mean if variant.mean_only else [*places, *mean]
     return sorted(found, key=estimate.key)
 
 
 def _of_places(
-    rows: Rows, measures: Sequence[estimate.Measure], variant: Variant, window: estimate.Window, words: Vocabulary
+    rows: Rows, measures: Sequence[Measure], variant: Variant, window: estimate.Window, base: Base
 ) -> Iterator[Estimate]:
-    for slug, place in words.places.items():
+    for slug, place in base.vocabulary.places.items():
         here = rows.where(rows["place"].is_(slug))
         if len(here) or place.frame == "population":
             group = Group("place", slug, window.window, place.frame, variant.slug)
             for measure in measures:
-                yield from estimate.of_group(measure, here, here["cluster"].codes, group, words)
+                codes = here["cluster"].codes
+                yield from estimate.of_group(measure, here, codes, group, base.vocabulary, readers=base.readers)
 
 
 def _pooled(
-    rows: Rows, measures: Sequence[estimate.Measure], variant: Variant, window: estimate.Window, words: Vocabulary
+    rows: Rows, measures: Sequence[Measure], variant: Variant, window: estimate.Window, base: Base
 ) -> Iterator[Estimate]:
+    """One heap; its readers' part adds those of its places by their part of the heap."""
+    places = rows["place"]
+
+    def readers(measure: Measure, row: Estimate) -> float | None:
+        weight = rows.weight * measure.among(rows)
+        total = 0.0
+        for place in places.present():
+            denominator = float(weight[places.is_(place)].sum())
+            if denominator and (part := base.readers(measure, replace(row, value=place, denominator=denominator))):
+                total += part * (denominator / row.denominator) ** 2
+        return total or None
+
     frames = ", ".join(sorted(rows["frame"].present(), reverse=True))
     group = Group("", "", window.window, frames, variant.slug)
     for measure in measures:
-        for row in estimate.of_group(measure, rows, rows["cluster"].codes, group, words):
-            yield replace(row, n_places=len(rows["place"].present()))
+        for row in estimate.of_group(measure, rows, rows["cluster"].codes, group, base.vocabulary, readers=readers):
+            yield replace(row, n_places=len(places.present()))
 
 
 def described(base: Base) -> list[dict[str, Any]]:
     """The rows of the table `variants`: the published choice first, under the empty name."""
     published = {"variant": "", "family": "", "title": "as published", "description": "", "warning": 0, "position": 0}
-    return [published] + [
+    both = {
+        "variant": ppi.VARIANT,
+        "family": READER,
+        "title": "read and machine together",
+        "description": "The machine's reading of the posts that nobody read, corrected by those that were (PPI++).",
+        "warning": 0,
+    }
+    found = [
         {
             "variant": variant.slug,
             "family": variant.family,
@@ -359,3 +378,4 @@ def described(base: Base) -> list[dict[str, Any]]:
         }
         for position, variant in enumerate(variants(base.vocabulary), 1)
     ]
+    return [published, *found, {**both, "position": len(found) + 1}]
