@@ -16,7 +16,8 @@ _INTEGER = _names(
     position posts posts_read reading readings run same score signals support threads warning"""
 )
 _REAL = _names(
-    "confidence denominator figure high low numerator probability reader_variance share similarity t t_df variance weight"
+    """confidence denominator figure high low numerator part probability reader_variance share similarity t t_df
+    variance weight"""
 )
 
 
