@@ -74,7 +74,7 @@ def _vocabulary(family: str) -> Callable[[Tables, Texts], Rows]:
 
 def _sources(tables: Tables, _: Texts) -> Rows:
     for row in _vocabulary("sources")(tables, _):
-        yield {**row, "text_policy": row["text"]}
+        yield {**row, "text_policy": row["text"], "licence_url": row["licence_url"] or None}
 
 
 ENTERS = {"population": "the mean", "neutral": "beside the mean", "targeted": "counts only"}

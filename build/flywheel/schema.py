@@ -53,7 +53,7 @@ TABLES: dict[str, Table] = {
     ),
     "asks": _table("slug title description position", pk="slug"),
     "whys": _table("slug title description position", pk="slug"),
-    "sources": _table("slug title community_is text_policy terms position", pk="slug"),
+    "sources": _table("slug title community_is text_policy licence licence_url terms position", pk="slug"),
     "places": _table("slug title short frame enters description clustered_by position", pk="slug"),
     "archives": _table(
         """slug title source place matched posts_read signals first_month last_month holds obtained leaves_out
