@@ -72,4 +72,4 @@ lock:  ## Renews both lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile requirements-datasette1.in --universal --python-version 3.11 --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" -o requirements-datasette1.txt
 
 clean:  ## Removes what make made
-	rm -rf $(VENV) $(VENV)-datasette1 signals.db dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) $(VENV)-datasette1 signals.db export dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

@@ -59,6 +59,7 @@ class Catalogue:
     title: str
     description: str
     abstract: str
+    cited_title: str
     licence: str
     licence_id: str
     licence_url: str
@@ -95,6 +96,7 @@ def describe(connection: sqlite3.Connection, root: Path) -> Catalogue:
     return Catalogue(
         title=metadata["title"],
         description=metadata["description"],
+        cited_title=citation["title"],
         abstract=" ".join(citation["abstract"].split()),
         licence=metadata["license"],
         licence_id=citation["license"],

@@ -216,7 +216,7 @@ def _lines(found: Difference) -> Iterable[str]:
     if found.became_signals:
         yield f"{_posts(found.became_signals)} became signals: {_some(found.became_signals)}."
     if found.no_longer_signals:
-        yield f"{_posts(found.no_longer_signals)} are no longer signals: {_some(found.no_longer_signals)}."
+        yield f"{_posts(found.no_longer_signals)} no longer signals: {_some(found.no_longer_signals)}."
     for label, posts in found.other_labels.items():
         yield f"{_posts(posts)} with another `{label}`: {_some(posts)}."
     if found.other_content and not any(getattr(found, f.name) for f in fields(found) if f.name != "other_content"):

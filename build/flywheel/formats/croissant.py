@@ -86,7 +86,9 @@ def cite_as(catalogue: Catalogue) -> str:
     """One line, as a list of references would have it."""
     where = f" {catalogue.url}" if catalogue.url else ""
     names = ", ".join(author.get("name") or author["family-names"] for author in catalogue.authors)
-    return f"{names}: {catalogue.title}, data version {catalogue.version}, content {catalogue.content_hash}.{where}"
+    return (
+        f"{names}: {catalogue.cited_title}, data version {catalogue.version}, content {catalogue.content_hash}.{where}"
+    )
 
 
 def _responsible(catalogue: Catalogue) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def _responsible(catalogue: Catalogue) -> dict[str, Any]:
         "rai:dataAnnotationAnalysis": f"Two blind readings give the same answer to: {agree}. All readers are language "
         "models, so this says how clear the codebook is, not that it is right.",
         "rai:annotatorDemographics": ["None: the readers are language models; corrections by people are marked."],
-        "rai:dataLimitations": "Shares are of public posts that could be seen, never of developers; posts are no funnel; "
+        "rai:dataLimitations": "Shares are of public posts that could be seen, not of developers; posts are no funnel; "
         f"rows with the frame 'targeted' were searched for by theme. Left out: {left_out}",
         "rai:dataBiases": "No archive is a fair sample of its site; the archives lie in different years; trackers "
         "over-represent crashes.",
