@@ -76,7 +76,6 @@ def test_what_the_manual_says_of_the_answers(database: Path) -> None:
     }
     with closing(sqlite3.connect(database)) as connection:
         (post,) = connection.execute("select id from signals where id like 'rd.%' order by id").fetchone()
-        (count,) = connection.execute("select count(*) from signals").fetchone()
     paths["row"] = paths["row"].format(post.replace(".", "~2E"))
     answers = dict(zip(paths, ask(database, paths.values()).values(), strict=True))
     drill = answers["drill"].json()
@@ -85,7 +84,7 @@ def test_what_the_manual_says_of_the_answers(database: Path) -> None:
     page = answers["page"].json()
     assert page["next_url"] is None and len(page["rows"]) == len(answers["stream"].text.splitlines()) - 1
     assert answers["missing"].status_code == 404 and answers["missing"].json()["error"]
-    assert answers["column"].json()["filtered_table_rows_count"] == count
+    assert answers["column"].json()["filtered_table_rows_count"] == 0
     assert answers["order"].status_code == 400 and "nothing" in answers["order"].json()["error"]
     assert answers["row"].json()[0]["id"] == post
 
