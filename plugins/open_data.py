@@ -32,7 +32,7 @@ IN_PAGES = (export.DATABASE, "parquet/signals.parquet", "csv/signals.csv")
 READER = MarkdownIt("commonmark", {"html": False}).enable("table")
 # A table scrolls in a box of its own that can be reached by keyboard, as on every page.
 READER.add_render_rule(
-    "table_open", lambda *_: '<div class="table-wrapper" tabindex="0" role="region" aria-label="Table">\n<table>\n'
+    "table_open", lambda *_: '<div class="wide table-wrapper" tabindex="0" role="region" aria-label="Table">\n<table>\n'
 )
 READER.add_render_rule("table_close", lambda *_: "</table>\n</div>\n")
 

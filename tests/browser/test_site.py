@@ -22,6 +22,9 @@ OUR_PAGES = [
     "/themes/continual-updates",
     "/method",
     "/downloads",
+    "/api",
+    "/datasheet",
+    "/takedown",
     "/search?q=resume+checkpoint",
 ]
 MISSING = "/themes/vibes"

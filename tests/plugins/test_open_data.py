@@ -110,4 +110,4 @@ def test_the_takedown_page_names_who_can_be_asked(
 def test_the_datasheet_is_a_page_too(database: Path) -> None:
     page = ask(database, ["/datasheet"])["/datasheet"].text
     assert "<h2>Composition</h2>" in page and "<strong>What is a row?</strong>" in page
-    assert page.count('<div class="table-wrapper"') == page.count("<table>") > 3
+    assert page.count('<div class="wide table-wrapper"') == page.count("<table>") > 3
