@@ -55,7 +55,12 @@ TREND: list[Row] = [
     for place in PLACES
     for i in range(8)
 ]
-ROWS: dict[str, list[Row]] = {"stacked": SPLITS, "dots": SHARES, "bars": SHARES, "trend": TREND}
+STRIPS: list[Row] = [
+    {"label": lane, "share": 0.4 + 0.1 * i, "low": 0.3, "high": 0.9, "note": f"{lane} {i}"}
+    for lane in ["where a theme belongs", "which places count"]
+    for i in range(4)
+]
+ROWS: dict[str, list[Row]] = {"stacked": SPLITS, "dots": SHARES, "bars": SHARES, "trend": TREND, "strips": STRIPS}
 MAKERS: dict[str, Callable[..., Markup]] = {name: getattr(charts, name) for name in ROWS}
 
 
@@ -175,6 +180,16 @@ def test_a_reference_is_drawn_and_told() -> None:
     root = ElementTree.fromstring(chart)
     assert "first telling 77" in words(root)
     assert "first telling: 77 of 100" in str(root.findtext(f"{SVG}desc"))
+
+
+def test_a_strip_names_its_ends_and_hides_no_mark() -> None:
+    rows = [{"label": "lane", "share": share, "note": f"at {share}"} for share in (0.5, 0.2, 0.501, 0.8, 0.502)]
+    chart = charts.strips(rows, key="k", title="t", chosen={"share": 0.5, "low": 0.4, "high": 0.6})
+    root = ElementTree.fromstring(chart)
+    marks = [(float(str(c.get("cx"))[:-1]), float(str(c.get("cy")))) for c in root.iter(f"{SVG}circle")]
+    assert len(marks) == 5
+    assert all(abs(x - u) >= 1.6 or abs(y - v) >= 7 for i, (x, y) in enumerate(marks) for u, v in marks[:i])
+    assert {"lowest: at 0.2", "highest: at 0.8", "20 to 80", "as published 50 (40–60)"} <= set(words(root))
 
 
 def test_a_period_left_out_is_a_gap() -> None:
