@@ -18,6 +18,7 @@ from arro3.io import read_parquet
 from click.testing import CliRunner
 from frictionless import Package
 from frictionless.resources import TableResource
+from huggingface_hub import DatasetCard
 
 from flywheel import export, pipeline
 from flywheel.catalogue import ALL_TABLES
@@ -152,6 +153,7 @@ def test_croissant_of_the_shipped_data_validates(exported: Path) -> None:
 def test_the_card_has_front_matter_that_names_real_files(exported: Path) -> None:
     _, front, text = (exported / "README.md").read_text().split("---\n", 2)
     card = yaml.safe_load(front)
+    assert DatasetCard.load(exported / "README.md").data.to_dict() == card
     assert card["license"] == "cc-by-4.0"
     assert all((exported / config["data_files"]).is_file() for config in card["configs"])
     assert [config["config_name"] for config in card["configs"] if config.get("default")] == ["signals"]
