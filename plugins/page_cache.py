@@ -29,7 +29,10 @@ MADE_WITH = (
     *(ROOT / name for name in ("templates", "static", "canned_queries", "plugins", "docs", "metadata.yml")),
     Path(flywheel.__file__).parent,
 )
-PAGES = {"/", "/memo", "/iterate", "/method", "/themes", "/downloads", "/api", "/datasheet", "/takedown"}
+PAGES = {
+    *("/", "/memo", "/iterate", "/recount", "/method", "/themes"),
+    *("/downloads", "/api", "/datasheet", "/takedown"),
+}
 # Static files too: Datasette 0.65 sends them without a validator, so browsers would fetch them at each page.
 FOLDERS_OF_PAGES = ("/themes/", "/figures/", "/static/")
 # Some 60 pages and figures of up to 150 KB; the rest is room for query strings.

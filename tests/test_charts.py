@@ -1,5 +1,6 @@
 """Charts: valid, accessible, small, escaped, the same each time; and the colours of the style sheet."""
 
+import math
 import re
 import time
 import xml.etree.ElementTree as ElementTree
@@ -304,3 +305,26 @@ def test_charts_fall_back_to_the_light_colours_of_the_style_sheet() -> None:
     for name, phase in charts.PHASES.items():
         assert light[name] == phase.colour
         assert light.get(f"{name}-text", phase.text) == phase.text
+
+
+@pytest.mark.parametrize("parts", [(0.8, 0.14, 0.06), (0.34, 0.33, 0.33), (1.0, 0.0, 0.0), (0.98, 0.015, 0.005)])
+def test_the_arcs_of_the_wheel_are_as_long_as_the_parts(parts: tuple[float, float, float]) -> None:
+    split = dict(zip(("train", "evaluate", "iterate"), parts, strict=True))
+    root = ElementTree.fromstring(charts.wheel({"label": "Mean", **split}, key="k", title="t"))
+    turned = []
+    for path in (tag for tag in root.iter(f"{SVG}path") if tag.get("class") == "segment"):
+        points = [
+            tuple(map(float, p))
+            for p in re.findall(r"[MAL](?:[\d. ]+ [01] 1 )?(-?[\d.]+) (-?[\d.]+)", str(path.get("d")))
+        ]
+        (x1, y1), (x2, y2) = points[0], points[2]
+        turned.append(math.degrees(math.atan2(x2, -y2) - math.atan2(x1, -y1)) % 360)
+    drawn = [part for part in parts if part > 0]
+    assert turned == pytest.approx([360 * part for part in drawn], abs=2.6)
+
+
+def test_a_card_is_as_large_as_those_who_show_it_ask_for() -> None:
+    card = charts.card("A title", ["A sentence."], key="k", foot="Foot", split=SPLITS[0])
+    alone = ElementTree.fromstring(standalone(card))
+    assert (alone.get("width"), alone.get("height")) == ("600", "315")
+    assert "A sentence." in words(alone) and "of 100 posts" in words(alone)

@@ -354,6 +354,33 @@ def stacked(rows: Iterable[Mapping[str, Any] | Split], *, key: str, title: str) 
     return _chart(key, title, readings, y, body)
 
 
+CARD = 568, 283  # points; with the margins of a file of its own, 1200 by 630 pixels at two a point
+
+
+def card(title: str, lines: Sequence[str], *, key: str, foot: str, split: Mapping[str, Any] | None = None) -> Markup:
+    """What a link to a page looks like elsewhere: its finding in words, and the wheel where there is a split."""
+    # Sizes of title and text in points, and how many letters of each fit a line.
+    large, fits, small, fit = (25, 23, 18, 36) if split else (34, 32, 23, 50)
+    body, y = [], large * 0.9
+    for line in textwrap.wrap(title, fits):
+        body.append(_text(line, y, font_size=large, font_weight=700))
+        y += large * 1.2
+    y += small * 0.4
+    for paragraph in lines:
+        for line in textwrap.wrap(paragraph, fit):
+            body.append(_text(line, y, font_size=small))
+            y += small * 1.35
+        y += small * 0.4
+    body.append(_line("0", CARD[1] - 24, str(CARD[0]), CARD[1] - 24, "axis"))
+    body.append(_text(foot, CARD[1] - 2, style="muted", font_size=14))
+    if split:
+        middle = ["of 100 posts", str(split.get("label", "")).lower()]
+        drawn = wheel(split, key=f"{key}-wheel", title=title, middle=middle)
+        body.append(element("svg", drawn, x=CARD[0] - 262, y=8, width=250, height=260, overflow="visible"))
+    chart = _chart(key, title, [*lines, foot], CARD[1], body)
+    return Markup(str(chart).replace('width="100%"', f'width="{CARD[0]}"', 1))  # noqa: S704
+
+
 RADIUS, HOLE, TIP = 92.0, 62.0, 7.0  # of the wheel, in px, and the length of an arrow's tip in degrees
 
 
