@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import pytest
 import uvicorn
+from httpx import Response
 
 from flywheel.catalogue import ALL_TABLES
 from tests.conftest import ROOT
@@ -43,10 +44,15 @@ def test_there_are_examples_of_everything() -> None:
         assert needed in paths, needed
 
 
+@pytest.fixture(scope="module")
+def answers(database: Path) -> dict[str, Response]:
+    return ask(database, map(path_of, EXAMPLES))
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_answers_with_rows(database: Path, example: str) -> None:
+def test_an_example_answers_with_rows(answers: dict[str, Response], example: str) -> None:
     path = path_of(example)
-    answer = ask(database, [path])[path]
+    answer = answers[path]
     if "nonsense" in path:
         assert answer.status_code == 400 and "no such column" in answer.json()["error"]
         return

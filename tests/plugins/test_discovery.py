@@ -24,6 +24,11 @@ def allowed(rules: str, path: str) -> bool:
     return max(matches, default=(0, True))[1]
 
 
+@pytest.fixture(scope="module")
+def rules(database: Path) -> str:
+    return ask(database, ["/robots.txt"])["/robots.txt"].text
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -49,16 +54,14 @@ def allowed(rules: str, path: str) -> bool:
         ("/-/versions", False),
     ],
 )
-def test_crawlers_are_kept_off_facets_sorts_sql_and_single_posts(database: Path, path: str, expected: bool) -> None:
-    rules = ask(database, ["/robots.txt"])["/robots.txt"].text
+def test_crawlers_are_kept_off_facets_sorts_sql_and_single_posts(rules: str, path: str, expected: bool) -> None:
     assert rules.startswith("User-agent: *\n")
     assert allowed(rules, path) == expected
 
 
-def test_every_page_of_the_sitemap_is_there_and_may_be_crawled(database: Path) -> None:
-    answers = ask(database, ["/sitemap.xml", "/robots.txt"])
-    rules = answers["/robots.txt"].text
-    locations = [e.text or "" for e in ElementTree.fromstring(answers["/sitemap.xml"].text).iter(f"{NAMESPACE}loc")]
+def test_every_page_of_the_sitemap_is_there_and_may_be_crawled(database: Path, rules: str) -> None:
+    sitemap = ElementTree.fromstring(ask(database, ["/sitemap.xml"])["/sitemap.xml"].text)
+    locations = [e.text or "" for e in sitemap.iter(f"{NAMESPACE}loc")]
     paths = [urlsplit(location).path for location in locations]
     assert len(paths) == len(set(paths)) > 60
     assert {"/", "/memo", "/downloads", "/takedown", "/signals/estimates", "/themes/overfitting"} <= set(paths)
