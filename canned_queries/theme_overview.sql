@@ -1,6 +1,6 @@
 -- title: All themes at a glance
--- description: Each theme with its share of 100 signals as the mean over places, its question, and how many signals can be read,
---   those found by targeted search among them. Where no mean can be given the share is empty.
+-- description: Each theme with its question, its share of 100 signals as the mean over places, and how many signals can be
+--   read, those found by targeted search among them. Where no mean can be given the share is empty.
 -- param phase = all phases: train, evaluate or iterate
 -- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
@@ -13,7 +13,6 @@ select
   t.phase,
   t.question,
   coalesce(f.signals, 0) as signals,
-  t.question || ' ' || coalesce(f.signals, 0) || case f.signals when 1 then ' post to read' else ' posts to read' end as says,
   e.share,
   e.low,
   e.high,
@@ -28,4 +27,4 @@ from themes t
 left join found f on f.theme = t.slug
 left join shares e on e.measure = 'theme' and e.method = 'process' and e."by" = '' and e.role = 'all' and e.subject = t.slug
 where :phase in ('', t.phase)
-order by e.share desc, t.position
+order by t.position

@@ -6,7 +6,7 @@
   let off = stored();
 
   function posts() {
-    return [...document.querySelectorAll(".posts > li > p > a")];
+    return [...document.querySelectorAll(".posts > li")].map((post) => post.querySelector("a"));
   }
 
   function step(by) {

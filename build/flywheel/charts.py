@@ -97,8 +97,8 @@ class Share(_Record):
 
     ``level`` says how much the numbers carry: ``enough``, ``about`` (hollow mark, "about" before the number)
     or ``few`` (nothing is drawn, the row says that it is too few to tell). No share counts as ``few``.
-    ``period`` (``2025-03``, ``2025-Q1``, ``2025-H1`` or ``2025``) is for `trend` alone; ``apart`` sets a mean off from its
-    parts.
+    ``period`` (``2025-03``, ``2025-Q1``, ``2025-H1`` or ``2025``) is for `trend` alone; ``apart`` sets a mean off
+    from its parts.
     """
 
     label: str

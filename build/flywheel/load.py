@@ -144,7 +144,7 @@ def _screened(tables: Tables, _: Texts) -> Rows:
 
 
 def _codings(tables: Tables, _: Texts) -> Rows:
-    urls = {post.id: post.url for post in tables.before_folding}
+    urls = {post.id: post.url for post in (*tables.before_folding, *tables.derived)}
     for coding in tables.codings:
         yield {
             **asdict(coding),
