@@ -1,8 +1,4 @@
 -- title: Reasons why a post is no signal
--- description: The reasons of the codebook, with the number of posts that were left out for each.
+-- description: The reasons of the codebook for which a post that was read tells no difficulty with fine-tuning.
 
-select w.slug, w.title, w.description, count(s.id) as posts
-from whys w
-left join screened s on s.why = w.slug
-group by w.slug
-order by w.position
+select slug, title, description from whys order by position

@@ -10,7 +10,7 @@
   let shown = here();
 
   // focus: whether to go on from the count, as after a link that is no longer there.
-  async function show(url, { push = true, focus = false } = {}) {
+  async function show(url, { keep = "pushState", focus = false } = {}) {
     last?.abort();
     last = new AbortController();
     results.setAttribute("aria-busy", "true");
@@ -21,7 +21,7 @@
       if (!answer.ok || !found) throw new Error(answer.statusText);
       results.replaceChildren(...found.childNodes);
       results.removeAttribute("aria-busy");
-      if (push) history.pushState(null, "", url);
+      if (keep) history[keep](null, "", url);
       shown = here();
       document.title = page.title;
       const count = results.querySelector(".count");
@@ -40,6 +40,7 @@
   }
 
   let timer;
+  let typed = "";
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(timer);
@@ -47,7 +48,12 @@
   });
   form.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => show(address()), 300);
+    // One step back for all that is typed in one go.
+    timer = setTimeout(() => {
+      const to = address();
+      show(to, { keep: typed === here() ? "replaceState" : "pushState" });
+      typed = to;
+    }, 300);
   });
   results.addEventListener("click", (event) => {
     const link = event.target.closest("a");
@@ -61,6 +67,6 @@
   addEventListener("popstate", () => {
     if (here() === shown) return; // only another part of the same page
     form.elements.q.value = new URLSearchParams(location.search).get("q") ?? "";
-    show(location.href, { push: false });
+    show(location.href, { keep: "" });
   });
 })();

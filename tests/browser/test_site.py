@@ -143,6 +143,9 @@ def test_a_drill_filters_pages_and_goes_back(chromium: Browser, address: str) ->
     assert {"place=openai-forum", "q=again"} == set(page.url.partition("?")[2].split("#")[0].split("&"))
     assert "post" in page.locator("#said").inner_text()
     both = page.locator(".count").inner_text()
+    page.fill("input#words", "again and")
+    count_changes(page, both)
+    both = page.locator(".count").inner_text()
     page.go_back()
     count_changes(page, both)
     assert page.locator("input#words").input_value() == ""
