@@ -57,6 +57,9 @@ def test_the_number_beside_a_filter_is_what_it_leaves(database: Path, path: str)
     left = {link: total(answers[base + link].text) for link, _ in facets}
     # The link of a value that is set takes it away; its number is the list's own.
     assert {(link, n) for link, n in facets if link not in set_already} <= set(left.items())
+    chosen = re.findall(r'<li class="set">.*?<span class="n">([\d,]+)</span></li>', page)
+    assert {int(n.replace(",", "")) for n in chosen} <= {total(page)}
+    assert len(chosen) == len(set_already)
 
 
 def test_a_list_holds_the_rows_of_its_query_and_its_file(database: Path) -> None:
@@ -90,6 +93,17 @@ def test_state_stays_in_the_address(database: Path) -> None:
     assert not set(listed(more)) & set(listed(second))
     assert total(more) == total(second)
     assert "page=" not in re.findall(r'href="(\?[^"]*place=[^"]*)"', second)[0], "a new filter starts at its first page"
+
+
+def test_the_numbers_of_what_a_theme_comes_with_are_those_of_their_lists(database: Path) -> None:
+    page = one(database, "/themes/output-defects")
+    names = re.findall(r'<a href="(\?(?:tool|model)=[^"]*)#posts">[^<]*</a> <span class="n">([\d,]+) of', page)
+    beside = re.findall(r'<a class="n" href="(/themes/[a-z-]+)?(\?beside=[^"]*)#posts"[^>]*>([\d,]+)</a>', page)
+    assert len(names) > 10 and len(beside) > 10
+    numbers = {f"/themes/output-defects{link}": n for link, n in names}
+    numbers |= {(theme or "/themes/output-defects") + link: n for theme, link, n in beside}
+    paths = {html.unescape(path): int(n.replace(",", "")) for path, n in numbers.items()}
+    assert {path: total(answer.text) for path, answer in ask(database, paths).items()} == paths
 
 
 def test_what_finds_nothing_says_what_would(database: Path) -> None:
