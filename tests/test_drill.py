@@ -223,6 +223,11 @@ def test_a_missing_post_is_told_apart(database: Path) -> None:
     assert "There is no post “gh.no.such.1”" in answer.text and 'href="/search' in answer.text
 
 
+def test_an_address_without_an_id_leads_to_the_search(database: Path) -> None:
+    answer = ask(database, ["/posts"])["/posts"]
+    assert (answer.status_code, answer.headers["location"]) == (302, "/search")
+
+
 def test_hostile_text_on_the_page_of_a_post(data_folder: DataFolder, tmp_path: Path) -> None:
     rows = [
         coded(n, gist=f"{HOSTILE} {n}", theme="overfitting", ask="bad", run=True, tool=HOSTILE[:70]) for n in (1, 2)
