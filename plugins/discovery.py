@@ -23,6 +23,7 @@ ROBOTS = (
     # Facets, filters, sorts, searches and SQL: endless, and each the same rows again.
     "Disallow: /*?",
     # Single posts: what is erased here should not live on in a search engine.
+    "Disallow: /posts/",
     "Disallow: /signals/signals/",
     "Disallow: /signals/screened/",
     "Disallow: /signals/codings/",
@@ -53,9 +54,9 @@ def prepare_jinja2_environment(env: Any, datasette: Any) -> None:
 
 
 def pages() -> list[str]:
-    """Every page of templates/pages/ that needs no word from the reader."""
+    """Every page of templates/pages/ that needs no word from the reader; /posts leads to one that does."""
     names = sorted(path.stem for path in (ROOT / "templates" / "pages").glob("*.html"))
-    return [f"/{name}" for name in names if name != "search"]
+    return [f"/{name}" for name in names if name not in ("search", "posts")]
 
 
 def described() -> dict[str, Any]:

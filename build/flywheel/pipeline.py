@@ -32,7 +32,9 @@ def correct(posts: Iterable[Post], corrections: Sequence[CorrectionRow], vocabul
 
 
 def _corrected(post: Post, row: CorrectionRow, vocabulary: Vocabulary) -> Post:
-    post = replace(post, labelled_by="corrected", sure=row.sure or post.sure, readings=post.readings + 1)
+    post = replace(
+        post, labelled_by="corrected", confidence=None, sure=row.sure or post.sure, readings=post.readings + 1
+    )
     if row.pain is False:
         return replace(post, verdict="not_a_signal", theme=None, phase=None, also=(), ask=None, run=None, why=row.why)
     if row.pain and post.verdict != "signal":
@@ -73,7 +75,8 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     read, unread = gold.with_added(found.posts, found.unread, found.codings, words)
     posts = list(correct(forget(read, found.tombstones), found.corrections, words))
     distinct = list(dedupe.fold(posts, found.duplicates))
-    derived = list(dedupe.fold(forget(_taken_for_signals(found, unread), found.tombstones), found.duplicates))
+    machine = correct(forget(_taken_for_signals(found, unread), found.tombstones), found.corrections, words)
+    derived = list(dedupe.fold((post for post in machine if post.verdict == "signal"), found.duplicates))
     say(f"{len(posts):,} posts read, {len(distinct):,} distinct; {len(derived):,} more taken for signals by machine")
 
     counted = list(estimate.counted(distinct, words))

@@ -72,7 +72,8 @@ TABLES: dict[str, Table] = {
         pk="id",
         references=f"{_VOCABULARY} theme:themes phase:phases ask:asks",
         indexes="""ask community tool model month source kind state seen sure archive frame corpus thread
-        theme+month phase+place place+theme+month""",
+        theme+month phase+place place+theme+month
+        theme+phase+ask+place+tool+month+seen+frame+labelled_by+model""",
     ),
     "signal_themes": _table(
         "signal theme role probability",

@@ -29,6 +29,9 @@ OUR_PAGES = [
     "/datasheet",
     "/takedown",
     "/search?q=resume+checkpoint",
+    "/search?q=zzzz+model&place=reddit",
+    "/posts/rd.1mh3s7q.n6zmnt2",
+    "/posts/gh.Blaizzy.mlx-vlm.2181?as=overfitting&reason=It+does+not+hold.",
 ]
 MISSING = "/themes/vibes"
 EVERY_PAGE = [
@@ -120,6 +123,7 @@ def test_a_keyboard_leads_from_the_memo_to_a_post_and_to_its_query(chromium: Bro
     press_until('#figure-theme_shares a[href="/themes/output-defects"]')
     page.keyboard.press("Enter")
     page.wait_for_url("**/themes/output-defects")
+    press_until('.posts a[href^="/posts/"]')
     press_until('.posts a[href^="https://"]')
     assert page.evaluate("document.activeElement.href").startswith("https://")
     page.goto(f"{address}/memo")
@@ -129,35 +133,104 @@ def test_a_keyboard_leads_from_the_memo_to_a_post_and_to_its_query(chromium: Bro
     assert "select" in page.locator("pre").first.inner_text()
 
 
+def count_changes(page: Page, was: str) -> None:
+    page.wait_for_function(
+        "was => document.querySelector('.count') && document.querySelector('.count').innerText !== was", arg=was
+    )
+
+
 def test_a_drill_filters_pages_and_goes_back(chromium: Browser, address: str) -> None:
     page, wrong = opened(chromium, f"{address}/themes/continual-updates")
+    page.evaluate("window.untouched = true")
     everything = page.locator(".count").inner_text()
-    with page.expect_response("**/themes/continual-updates?*"):
-        page.select_option("select[name=place]", "openai-forum")
-    page.wait_for_function("was => document.querySelector('.count').innerText !== was", arg=everything)
+    page.click('.facets a:has-text("OpenAI forum")')
+    count_changes(page, everything)
     assert "place=openai-forum" in page.url
-    assert set(page.locator(".posts .muted").all_inner_texts()) == {
-        text for text in page.locator(".posts .muted").all_inner_texts() if text.startswith("OpenAI forum")
-    }
+    assert page.evaluate("document.activeElement.className") == "count", "the reader goes on from the count"
+    assert all("OpenAI forum" in text for text in page.locator(".posts > li > p:nth-of-type(2)").all_inner_texts())
+    narrowed = page.locator(".count").inner_text()
+    page.fill("input#words", "again")
+    count_changes(page, narrowed)
+    assert {"place=openai-forum", "q=again"} == set(page.url.partition("?")[2].split("#")[0].split("&"))
+    assert "post" in page.locator("#said").inner_text()
+    both = page.locator(".count").inner_text()
+    page.fill("input#words", "again and")
+    count_changes(page, both)
+    both = page.locator(".count").inner_text()
     page.go_back()
-    page.wait_for_function("was => document.querySelector('.count').innerText === was", arg=everything)
-    assert page.locator("select[name=place]").input_value() == ""
+    count_changes(page, both)
+    assert page.locator("input#words").input_value() == ""
+    page.click('.chips a:has-text("OpenAI forum")')
+    count_changes(page, narrowed)
+    assert page.locator(".count").inner_text() == everything
+    page.click(".pages a[rel=next]")
+    count_changes(page, everything)
+    assert "page=2" in page.url
+    assert page.evaluate("window.untouched"), "no page was loaded anew"
     assert wrong == []
 
 
 def test_a_drill_works_without_script(chromium: Browser, address: str) -> None:
     page, _ = opened(chromium, f"{address}/themes/continual-updates", java_script_enabled=False)
-    page.select_option("select[name=place]", "openai-forum")
-    page.fill("input[name=q]", "again")
+    page.click('.facets a:has-text("OpenAI forum")')
+    page.fill("input#words", "again")
     page.click("form.drill button")
     assert "place=openai-forum" in page.url
     assert "q=again" in page.url
     assert page.locator(".posts li").count() > 3
-    page.goto(f"{address}/themes/continual-updates?place=openai-forum")
+    assert page.locator("button[data-copy]:visible").count() == 0
+    page.click('.chips a:has-text("again")')
     first = page.locator(".posts li").first.inner_text()
     page.click("a[rel=next]")
     assert page.locator(".posts li").first.inner_text() != first
     assert "place=openai-forum" in page.url
+    page.click(".posts > li > p > a")
+    assert "/posts/" in page.url
+    page.select_option("select[name=as]", "overfitting")
+    page.fill("input[name=reason]", "It does not hold.")
+    page.click("form.correct button")
+    assert '"theme": "overfitting"' in page.locator("#line").inner_text()
+
+
+def test_single_keys_search_and_step_and_can_be_turned_off(chromium: Browser, address: str) -> None:
+    page, wrong = opened(chromium, f"{address}/search?phase=iterate")
+
+    def at() -> str:
+        return str(page.evaluate("document.activeElement.getAttribute('href') || document.activeElement.id"))
+
+    links = [str(link.get_attribute("href")) for link in page.locator(".posts > li > p > a[href^='/posts/']").all()]
+    ours = links[::2]  # each post has a second link, to its correction
+    page.keyboard.press("j")
+    assert at() == ours[0]
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert at() == ours[1]
+    page.keyboard.press("/")
+    assert at() == "words"
+    page.keyboard.type("j/k")
+    assert page.locator("input#words").input_value() == "j/k"
+    page.goto(f"{address}/memo")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "q"
+    page.goto(f"{address}/search?phase=iterate")
+    page.click("text=Turn them off")
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    assert at() != "words"
+    page.reload()
+    page.keyboard.press("j")
+    assert at() not in ours
+    assert wrong == []
+
+
+def test_a_link_can_be_copied(chromium: Browser, address: str) -> None:
+    page, _ = opened(
+        chromium, f"{address}/search?q=adapter&phase=iterate", permissions=["clipboard-read", "clipboard-write"]
+    )
+    page.click("text=Copy link")
+    page.wait_for_selector("text=Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == f"{address}/search?q=adapter&phase=iterate#posts"
 
 
 def test_a_reader_counts_anew_with_script_and_without(chromium: Browser, address: str) -> None:
