@@ -109,6 +109,32 @@ def test_the_posts_that_either_reading_puts_after_the_run(database: Path) -> Non
     assert (row.same, row.n) == (same, n)
 
 
+@pytest.mark.parametrize(
+    ("question", "of"),
+    [
+        ("signal", "signal or not"),
+        ("phase", "phase, none included"),
+        ("theme", "theme, where both say signal"),
+        ("ask", "the second question"),
+    ],
+)
+def test_confusion_and_disagreements_add_up_to_the_agreement(database: Path, question: str, of: str) -> None:
+    def rows(name: str) -> list[dict[str, Any]]:
+        sql = (ROOT / "canned_queries" / f"{name}.sql").read_text()
+        with sqlite3.connect(database) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute(sql, {"question": question, "by": ""})]
+
+    (row,) = (row for row in rows("agreement") if row["question"] == of)
+    table = rows("reader_confusion")
+    assert sum(cell["n"] for cell in table) == row["n"]
+    assert sum(cell["n"] for cell in table if cell["first_reading"] == cell["second_reading"]) == row["same"]
+    apart = rows("disagreements")
+    assert all(post["first_reading"] != post["second_reading"] for post in apart)
+    # Themes are listed too where only one reading says signal.
+    assert len(apart) == row["n"] - row["same"] if question != "theme" else len(apart) > row["n"] - row["same"]
+
+
 def test_a_person_is_set_beside_what_stands(data_folder: DataFolder) -> None:
     """40 posts, all signals of one theme; a person agrees on 36, says another theme of three and no signal of one."""
     rows = [drawn(n) for n in range(40)]
