@@ -1,4 +1,4 @@
-"""Ten addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
+"""Addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ ADDRESSES = {
     "/themes/output-defects": "Why does it say that?",
     "/method": "How this was counted",
     "/search?q=checkpoint": "<mark>checkpoint",
+    "/downloads": "application/ld+json",
+    "/api": "Ask by program",
+    "/datasheet": "Composition",
+    "/takedown": "Have a post taken out",
+    "/robots.txt": "Disallow: /*?",
+    "/sitemap.xml": "/themes/overfitting</loc>",
+    "/llms.txt": "## Named queries",
+    "/export/csv/phases.csv": "slug,title",
+    "/export/datapackage.json": '"name":"tinker-flywheel"',
+    "/export/SHA256SUMS": "  parquet/signals.parquet",
     "/signals": "Signals of trouble",
     "/signals/signals?theme=output-defects": "output-defects",
     "/signals/headline": "After a run: evaluate against iterate",

@@ -52,6 +52,7 @@ class Tables:
     report: Sequence[ReportRow]
     agreement: Sequence[Agreement]
     windows: Sequence[Window]
+    variants: Sequence[Mapping[str, Any]]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
     files: Mapping[str, int]
@@ -76,10 +77,15 @@ def _vocabulary(family: str) -> Callable[[Tables, Texts], Rows]:
 
 def _sources(tables: Tables, _: Texts) -> Rows:
     for row in _vocabulary("sources")(tables, _):
-        yield {**row, "text_policy": row["text"]}
+        yield {**row, "text_policy": row["text"], "licence_url": row["licence_url"] or None}
 
 
 ENTERS = {"population": "the mean", "neutral": "beside the mean", "targeted": "counts only"}
+
+
+def _wants(tables: Tables, _: Texts) -> Rows:
+    for row in _vocabulary("wants")(tables, _):
+        yield {**row, "themes": json.dumps(row["themes"])}
 
 
 def _places(tables: Tables, _: Texts) -> Rows:
@@ -183,7 +189,7 @@ def _cells(tables: Tables, _: Texts) -> Rows:
 
 
 def _estimates(tables: Tables, _: Texts) -> Rows:
-    digits = {"variance": 12, "t_df": 3}
+    digits = {"variance": 12, "reader_variance": 12, "t_df": 3}
     for row in tables.estimates:
         yield {k: round(v, digits.get(k, 6)) if isinstance(v, float) else v for k, v in asdict(row).items()}
 
@@ -226,6 +232,7 @@ def _by(posts: Iterable[Post], key: Callable[[Post], Any]) -> dict[Any, list[Pos
 ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     **{family: _vocabulary(family) for family in ("phases", "themes", "asks", "whys", "external")},
     "sources": _sources,
+    "wants": _wants,
     "places": _places,
     "archives": _archives,
     "communities": _communities,
@@ -235,6 +242,7 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "duplicates": lambda tables, _: map(asdict, tables.duplicates),
     "codings": _codings,
     "windows": lambda tables, _: map(asdict, tables.windows),
+    "variants": lambda tables, _: tables.variants,
     "cells": _cells,
     "estimates": _estimates,
     "student_t": lambda *_: ({"df": df, "t": t} for df, t in estimate.student_t().items()),

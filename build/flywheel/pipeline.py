@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flywheel import agreement, data, dedupe, estimate, gold, load
+from flywheel import agreement, data, dedupe, estimate, gold, load, ppi, switching, variants
 from flywheel.data import Coding, CorrectionRow
 from flywheel.signal import Post, signal_id
 from flywheel.vocabulary import Vocabulary
@@ -80,7 +80,12 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     read_by_archive = Counter(post.archive for post in posts if post.archive)
     clusters, rules = estimate.clusters(counted, words)
     distinct = [replace(post, cluster=clusters.get(post.id)) for post in distinct]
-    shares = estimate.estimates(counted, words, read_by_archive)
+    spans = estimate.windows(counted)
+    readers_switch = switching.part_of(distinct, found.codings, words)
+    shares = estimate.estimates(counted, words, read_by_archive, readers_switch)
+    base = variants.Base(distinct, counted, found.codings, rules, words, estimate.scaled(shares))
+    shares += (row for span in spans if span.role == "all" for row in variants.estimates(base, span))
+    shares += ppi.read_and_machine(distinct, unread, found.said, words)
     signals = sum(post.verdict == "signal" for post in distinct)
     say(f"{signals:,} signals, {len(counted):,} of them carry a share, {len(shares):,} estimates")
 
@@ -95,8 +100,9 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
         duplicates=[pair for pair in found.duplicates if {pair.keep, pair.drop} <= kept],
         report=found.report,
         agreement=agreement.agreement(posts, found.codings, words, rules),
-        windows=estimate.windows(counted),
-        estimates=shares,
+        windows=spans,
+        variants=variants.described(base),
+        estimates=sorted(shares, key=estimate.key),
         clustered_by=rules,
         files=found.files,
     )

@@ -30,7 +30,7 @@ from flywheel.estimate import Bools, Estimate, Floats, Ints, Rows, Window
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
-VARIANT = "read and machine"
+VARIANT = "read-and-machine"
 DRAWS, SEED = 1000, 0
 
 
@@ -198,10 +198,10 @@ def read_and_machine(
             continue
         here = _Place.of(read, rest, said)
         for span in spans:
-            inside = estimate._inside(here.rows, span)
+            inside = estimate.in_window(here.rows, span)
             for name, subject in PREDICTED:
                 found += here.estimates(measures[name], subject, span, inside)
-    found += estimate._means(found, vocabulary)
+    found += estimate.means(found, estimate.drawn(vocabulary))
     return sorted(found, key=lambda e: (e.measure, e.subject, e.by, e.value, e.window, e.variant, e.method))
 
 
@@ -229,7 +229,7 @@ class _Place:
             if (here & ~is_read).any():
                 weight[here & ~is_read] *= (weight[here & is_read] - 1).sum() / weight[here & ~is_read].sum()
         themed = rows.where(~rows["theme"].is_(""))
-        by_community = len(themed["community"].where(estimate._after_run(themed)).present()) >= estimate.COMMUNITIES
+        by_community = len(themed["community"].where(estimate.after_run(themed)).present()) >= estimate.COMMUNITIES
         author, thread = rows["author"], rows["thread"]
         by_author = np.where(~author.is_(""), author.codes, len(author.labels) + thread.codes)
         return cls(
@@ -287,7 +287,7 @@ class _Place:
         share = min(max(found.share, 0.0), 1.0)
         base = replace(base, numerator=found.numerator, denominator=found.denominator)
         unread = float(self.weight[~self.read & inside].sum() / self.weight[inside].sum())
-        yield estimate._with_interval(base, share, found.variance, found.clusters - 1)
-        yield estimate._with_interval(
+        yield estimate.with_interval(base, share, found.variance, found.clusters - 1)
+        yield estimate.with_interval(
             replace(base, method="archive"), share, found.archive_variance, int(sample.read.sum()) - 1, unread
         )
