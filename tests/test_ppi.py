@@ -143,7 +143,10 @@ def test_over_the_shipped_data_the_machine_moves_no_share_beyond_chance() -> Non
             list(estimate.counted(found.posts, words)), words, Counter(p.archive for p in found.posts if p.archive)
         )
     }
-    rows = ppi.read_and_machine(found.posts, found.unread, found.said, words)
+    rows = ppi.read_and_machine(found.posts, found.unread, found.said, words, lambda measure, row: 1e-6)
+    assert {row.reader_variance for row in rows if row.method == "process" and row.by == "place" and row.share} == {
+        1e-6
+    }
     shown = [row for row in rows if row.share is not None and row.method in ("process", "archive")]
     assert {row.value for row in shown} == {"", *(p.slug for p in words.places.values() if p.frame == "population")}
     for row in shown:
