@@ -186,8 +186,9 @@ def read_and_machine(
     """The rows of `estimates` with the variant "read and machine": places of the population, and their mean.
 
     `posts` are all that were read, signals or not; `unread` all that the machine alone has read (`Data.unread`); `said`
-    what it says of both (`Data.said`); `readers` widens `process`, as in the published rows. A place gets rows where every read post has a prediction and some post is
-    unread; else it has none, and none is in the mean. `n` and `n_coded` count read signals, `n_machine` unread posts.
+    what it says of both (`Data.said`); `readers` widens `process`, as in the published rows. A place gets rows where
+    every read post has a prediction and some post is unread; else it has none, and none is in the mean. `n` and
+    `n_coded` count read signals, `n_machine` unread posts.
     """
     counted = list(estimate.counted(posts, vocabulary))
     spans = estimate.windows(counted)
