@@ -86,9 +86,10 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     spans = estimate.windows(counted)
     readers_switch = switching.part_of(distinct, found.codings, words)
     shares = estimate.estimates(counted, words, read_by_archive, readers_switch)
-    base = variants.Base(distinct, counted, found.codings, rules, words, estimate.scaled(shares))
+    switch_scaled = estimate.scaled(shares)
+    base = variants.Base(distinct, counted, found.codings, rules, words, switch_scaled)
     shares += (row for span in spans if span.role == "all" for row in variants.estimates(base, span))
-    shares += ppi.read_and_machine(distinct, unread, found.said, words)
+    shares += ppi.read_and_machine(distinct, unread, found.said, words, switch_scaled)
     signals = sum(post.verdict == "signal" for post in distinct)
     say(f"{signals:,} signals, {len(counted):,} of them carry a share, {len(shares):,} estimates")
 
