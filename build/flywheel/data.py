@@ -35,7 +35,8 @@ GIST_WORDS = 30
 """The codebook's limit for a gist; the longest of the shipped ones has 28 words."""
 
 SECOND_THEME = 0.15
-"""From this probability on a machine-read post bears a further theme; 1.5 themes a post, as among the read ones."""
+"""From this probability on a machine-read post bears a further theme: 1.5 themes a post, as among the read ones, of
+which two in three were right (methods: precision 0.67, recall 0.66)."""
 
 _LINE_BYTES = 1_000_000
 _ROUNDED = 0.001
