@@ -63,8 +63,9 @@ $(VENV)-datasette1/.done: requirements-datasette1.txt
 	@echo "$(CURDIR)/build" > $$($(VENV)-datasette1/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
 	@touch $@
 
-bench: $(VENV)/.dev  ## Measures builds and pages, writes docs/benchmarks.md
+bench: $(VENV)/.dev  ## Measures builds, pages, tagging and copies (docs/benchmarks.md) and intervals (docs/statistics.md)
 	$(VENV)/bin/python -m bench
+	$(VENV)/bin/python -m bench.statistics
 
 lock:  ## Renews both lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install -o requirements.txt

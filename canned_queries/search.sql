@@ -1,8 +1,8 @@
 -- title: Search
--- description: Signals that hold all words and pass all filters, twenty a page. With words the best match comes first (bm25
---   over word stems); without, posts that were read before those of a machine, clear themes before unclear ones, then
---   the newest. The words found stand between ⟦ and ⟧ in “found”. “of” says how many there are in all. A filter takes
---   “none” for what is not known. Includes signals found by targeted search: read them, do not count them.
+-- description: Signals that hold all words and pass all filters, twenty a page. Posts that only a machine has read come last;
+--   with words the best match leads (bm25 over word stems), without them clear themes, then the newest. The words found
+--   stand between ⟦ and ⟧ in “found”. “of” says how many there are in all. A filter takes “none” for what is not known.
+--   Includes signals found by targeted search: read them, do not count them.
 -- param q = no words, all signals: words that must occur in the gist, title or excerpt; Chinese, Japanese and Korean as any part of them
 -- param theme = every theme: slug of the main theme
 -- param beside = any: slug of a second theme that stands beside the main one
@@ -50,7 +50,7 @@ with hits as materialized (
     and :seen in ('', s.seen)
     and :frame in ('', s.frame)
     and :labelled_by in ('', s.labelled_by)
-  order by h.score, s.labelled_by = 'machine', s.sure = 'low', s.month is null, s.month desc, s.id
+  order by s.labelled_by = 'machine', h.score, s.sure = 'low', s.month is null, s.month desc, s.id
   limit min(max(cast(case :size when '' then 20 else :size end as integer), 1), 5000)
   offset min(max(cast(case :size when '' then 20 else :size end as integer), 1), 5000)
     * (min(max(cast(:page as integer), 1), 100000) - 1)
@@ -86,4 +86,4 @@ join signals s on s.rowid = page.row
 left join themes t on t.slug = s.theme
 left join asks a on a.slug = s.ask
 left join places p on p.slug = s.place
-order by page.score, s.labelled_by = 'machine', s.sure = 'low', s.month is null, s.month desc, s.id
+order by s.labelled_by = 'machine', page.score, s.sure = 'low', s.month is null, s.month desc, s.id

@@ -27,7 +27,7 @@ MADE_WITH = (
     *(ROOT / folder for folder in ("templates", "static", "canned_queries", "plugins")),
     Path(flywheel.__file__).parent,
 )
-PAGES = {"/", "/memo", "/iterate", "/method", "/themes", "/downloads", "/search"}
+PAGES = {"/", "/memo", "/iterate", "/recount", "/method", "/themes", "/downloads", "/search"}
 # Static files too: Datasette 0.65 sends them without a validator, so browsers would fetch them at each page.
 FOLDERS_OF_PAGES = ("/themes/", "/posts/", "/figures/", "/static/")
 # Some 60 pages and figures of up to 150 KB; the rest is room for query strings.

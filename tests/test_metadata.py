@@ -30,10 +30,11 @@ LISTED = {
     "signals": "phase ask kind state date_of run labelled_by sure seen frame corpus tracker",
     "signal_themes": "role",
     "screened": "verdict kind date_of seen sure frame corpus",
-    "codings": "reading pain ask run sure",
+    "codings": "reading reader pain ask run sure",
     "windows": "role",
     "cells": "frame corpus seen sure",
     "estimates": "measure by method frame enough",
+    "reader_agreement": "by coefficient enough",
     "flow": "stage corpus",
     "external": "unit",
 }

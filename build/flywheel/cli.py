@@ -1,4 +1,5 @@
-"""The command line: build, check and serve; collect, import, hydrate and forget; train, tag and find copies.
+"""The command line: build, check and serve; collect, import, hydrate and forget; train, tag and find copies; draw
+posts to be read and take their readings back.
 
 Exit codes: 0 done, 1 the input has faults (each printed on a line of its own), 2 the call itself is wrong.
 """
@@ -31,6 +32,8 @@ FURTHER = {
     "explain": "flywheel.tagging_commands:explain",
     "dedupe": "flywheel.tagging_commands:dedupe_command",
     "fold": "flywheel.tagging_commands:fold_command",
+    "sample": "flywheel.gold_commands:sample_command",
+    "code": "flywheel.gold_commands:code_command",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from tests.conftest import ROOT
 OUR_PAGES = [
     "/",
     "/memo",
+    "/iterate",
+    "/recount?place=reddit&place=hub&place=openai-forum&export-load=evaluate",
     "/themes",
     "/themes/continual-updates",
     "/method",
@@ -37,6 +40,9 @@ EVERY_PAGE = [
     "/signals?sql=select+*+from+estimates+limit+20",
     MISSING,
 ]
+
+# What the run saw, for whoever wants to look; not committed.
+PICTURES = ROOT / "test-results" / "pages"
 
 pytestmark = pytest.mark.browser
 
@@ -94,6 +100,8 @@ def test_every_page_in_every_dress(
         if script:
             holds_together(page, wrong)
             assert violations(page) == [], path
+            name = re.sub(r"\W+", "-", path).strip("-") or "home"
+            page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
         else:
             assert page.locator("main").inner_text().strip(), path
         page.context.close()
@@ -220,6 +228,29 @@ def test_a_link_can_be_copied(chromium: Browser, address: str) -> None:
     page.click("text=Copy link")
     page.wait_for_selector("text=Copied")
     assert page.evaluate("navigator.clipboard.readText()") == f"{address}/search?q=adapter&phase=iterate#posts"
+
+
+def test_a_reader_counts_anew_with_script_and_without(chromium: Browser, address: str) -> None:
+    said = []
+    for script in (True, False):
+        page, wrong = opened(chromium, f"{address}/recount", java_script_enabled=script)
+        before = page.locator("#results .lead").inner_text()
+        page.click("summary:has-text('Where each theme belongs')")
+        page.select_option("select[name=export-load]", "evaluate")
+        page.click("button:has-text('Count again')")
+        page.wait_for_url("**export-load=evaluate**")
+        page.locator("#results :text('With export and load counts in evaluate')").wait_for()
+        said.append(page.locator("#results .lead").inner_text())
+        assert said[-1] != before
+        assert page.locator("select[name=export-load]").input_value() == "evaluate"
+        assert wrong == []
+    assert said[0] == said[1]
+
+
+def test_the_memo_prints_on_four_pages(chromium: Browser, address: str) -> None:
+    page, _ = opened(chromium, f"{address}/memo")
+    paper = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 4
 
 
 def test_the_first_view_of_the_memo_is_light(chromium: Browser, address: str) -> None:
