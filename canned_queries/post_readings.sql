@@ -3,7 +3,7 @@
 --   correction is called “reader”. Only posts that were read more than once have rows.
 -- param id = a post that was read most often: id of a post
 
-select c.reading, c.coder, c.pain, c.theme, t.title as theme_title, t.phase, c.also, w.title as why, a.title as ask, c.run,
+select c.reading, c.reader, c.coder, c.pain, c.theme, t.title as theme_title, t.phase, c.also, w.title as why, a.title as ask, c.run,
   c.sure, c.reason
 from codings c
 left join themes t on t.slug = c.theme

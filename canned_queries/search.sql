@@ -1,8 +1,8 @@
 -- title: Search
--- description: Signals that hold all words and pass all filters, twenty a page. Posts that were read come before those that only a
---   machine has read. With words the best match comes first (bm25 over word stems); without, clear themes before unclear
---   ones, then the newest. The words found stand between ⟦ and ⟧ in “found”. “of” says how many there are in all. A filter takes
---   “none” for what is not known. Includes signals found by targeted search: read them, do not count them.
+-- description: Signals that hold all words and pass all filters, twenty a page. Posts that only a machine has read come last;
+--   with words the best match leads (bm25 over word stems), without them clear themes, then the newest. The words found
+--   stand between ⟦ and ⟧ in “found”. “of” says how many there are in all. A filter takes “none” for what is not known.
+--   Includes signals found by targeted search: read them, do not count them.
 -- param q = no words, all signals: words that must occur in the gist, title or excerpt; Chinese, Japanese and Korean as any part of them
 -- param theme = every theme: slug of the main theme
 -- param beside = any: slug of a second theme that stands beside the main one

@@ -1,6 +1,6 @@
 -- title: All themes at a glance
 -- description: Each theme with its question, its share of 100 signals as the mean over places, and how many signals can be
---   read, those found by targeted search among them. Where no mean can be given the share is empty.
+--   read, those found by targeted search and those read by machine among them. Where no mean can be given the share is empty.
 -- param phase = all phases: train, evaluate or iterate
 -- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 

@@ -275,7 +275,7 @@ def test_what_only_a_machine_has_read_says_so(data_folder: DataFolder, tmp_path:
     assert "a small model alone" in said and "The machine gives it 71 of 100" in said and "in no share" in said
     corrected = one(out, "/posts/hf.someone.model-1.901")
     assert "The data are named." in corrected and "then corrected by a reader of this site" in prose(corrected)
-    assert "theme by machine" in prose(one(out, "/themes/overfitting"))
+    assert "read by machine" in prose(one(out, "/themes/overfitting"))
     assert ask(out, ["/posts/hf.someone.model-1.902"])["/posts/hf.someone.model-1.902"].status_code == 404
 
 
@@ -319,7 +319,7 @@ def test_the_line_that_a_page_writes_changes_the_label(
     said = prose(page)
     assert "corrected by a reader of this site" in said and "Data quality" in said
     assert html.escape(reason, quote=False).replace('"', "&#34;").replace("'", "&#39;") in page
-    assert "a reader of this site" in page.partition("Every reading")[2]
+    assert "a visitor of this site" in page.partition("Every reading")[2]
     assert "corrected by a reader" in prose(one(after, "/themes/data-quality"))
     assert "A tutorial" in one(after, "/posts/gh.someone.tuner.2")
 
