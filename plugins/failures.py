@@ -7,10 +7,14 @@ the server's bare "Internal Server Error".
 from collections.abc import Callable
 from typing import Any
 
-from datasette import hookimpl
+from datasette import handle_exception, hookimpl
 from datasette.plugins import pm
 from datasette.utils import await_me_maybe
 from datasette.utils.asgi import Request
+
+# Where rich is installed, Datasette paints every error with all local variables into the log, a mistyped query too:
+# half a second in which nobody is served. The traceback of a real failure is logged all the same.
+handle_exception.rich = None
 
 
 @hookimpl
