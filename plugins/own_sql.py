@@ -169,13 +169,14 @@ async def _execute(
     if given is None or not given.is_in(sql):
         return await execute(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
     milliseconds = min(custom_time_limit or math.inf, database.ds.sql_time_limit_ms)
+    given_values = dict(params) if isinstance(params, dict) else list(params or ())
     # Datasette asks for one row more than a page has, to know whether there is another page.
     most = max(database.ds.max_returned_rows, (page_size or 0) + 1) if truncate else None
     cut_cells = serve.OWN_SQL_CELLS_OF_A_PAGE if truncate and given.for_a_page else None
     try:
         answer = await asyncio.wrap_future(
             own_sql.submit(
-                *(str(database.path), not database.is_mutable, sql, dict(params or {}), milliseconds, most, cut_cells),
+                *(str(database.path), not database.is_mutable, sql, given_values, milliseconds, most, cut_cells),
                 milliseconds=milliseconds,
             )
         )

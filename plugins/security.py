@@ -24,8 +24,6 @@ META = re.compile(r"/-/(static|static-plugins)/.+|/-/(versions|settings|plugins|
 _HOST = re.compile(r"(?P<name>[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
 _HERE = {"localhost", "127.0.0.1", "[::1]"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# Datasette makes integers of these and fails on anything else.
-_WHOLE_NUMBERS = {"_timelimit", "_ttl", "_facet_size"}
 _SEARCH, _WORD = re.compile(r"q|_search.*"), re.compile(r"\w+")
 
 # No inline script or style, no frame, nothing from elsewhere.
@@ -88,8 +86,8 @@ def fault(scope: Mapping[str, Any], names: frozenset[str] = frozenset()) -> tupl
     if path.startswith("/-/") and not META.fullmatch(path):
         return 404, "There is no such page."
     for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        if name in _WHOLE_NUMBERS and value not in ("", "max") and not re.fullmatch(r"\d{1,9}", value):
-            return 400, f"{name} is a whole number."
+        if name == "_trace":
+            return 400, "Nothing is traced here."
         if _SEARCH.fullmatch(name) and len(_WORD.findall(value)) > serve.SEARCH_WORDS:
             return 400, f"Search for at most {serve.SEARCH_WORDS} words at once."
         if name == "_searchmode" and value == "raw":

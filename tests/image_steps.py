@@ -111,7 +111,7 @@ def ask(found: list[Step], work: Path, environment: dict[str, str]) -> None:
             time.sleep(0.3)
         print(f"healthy after {time.monotonic() - started:.1f} s")
         for path, expected in (("/memo", "are about getting a run done"), ("/signals.json?sql=select+41%2B1", "42")):
-            with urllib.request.urlopen(f"http://127.0.0.1:8001{path}", timeout=20) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:8001{path}", timeout=20) as answer:
                 text = answer.read().decode()
             if expected not in text:
                 raise RuntimeError(f"{path} came without “{expected}”")

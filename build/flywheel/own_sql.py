@@ -13,7 +13,7 @@ import resource
 import signal
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -65,11 +65,15 @@ def authorize(action: int, first: str | None, second: str | None, *_: Any) -> in
 
 def _settle() -> None:
     """What each process does first."""
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
     os.nice(19)
     # pebble's own handler would wait for the function that does not end; three seconds later it kills.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_AS, (serve.OWN_SQL_MEMORY, serve.OWN_SQL_MEMORY))
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
+    # On top of what Python itself has taken by now. Only Linux tells, and only Linux keeps to it.
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        most = int(statm.read_text().split()[0]) * resource.getpagesize() + serve.OWN_SQL_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _end_with_the_server() -> None:
@@ -97,7 +101,7 @@ def run(
     path: str,
     immutable: bool,
     sql: str,
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, Any] | Sequence[Any],
     milliseconds: int,
     most_rows: int | None,
     cut_cells: int | None,
@@ -139,5 +143,11 @@ def _pool() -> ProcessPool:
 
 def submit(*arguments: Any, milliseconds: int) -> Future[Answer]:
     """`run` in one of the processes. Raises TimeoutError where it did not stop in time, and its process is ended."""
-    future: Future[Answer] = _pool().schedule(run, arguments, timeout=milliseconds / 1000 + GRACE_SECONDS)
+    seconds = milliseconds / 1000 + GRACE_SECONDS
+    try:
+        future: Future[Answer] = _pool().schedule(run, arguments, timeout=seconds)
+    except RuntimeError:
+        # The processes could not be started, for want of memory say. Perhaps they can now.
+        _pool.cache_clear()
+        future = _pool().schedule(run, arguments, timeout=seconds)
     return future

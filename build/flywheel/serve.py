@@ -50,8 +50,8 @@ OWN_SQL_LIMITS: Mapping[int, int] = {
 }
 # Own SQL runs in this many processes of the lowest priority: readers of pages get the processor first.
 OWN_SQL_PROCESSES = 2
-# Of each such process, in bytes of address space; Python and SQLite themselves take about 60 MB of it.
-OWN_SQL_MEMORY = 400_000_000
+# Bytes that a query may make such a process take on top of what it needs to run.
+OWN_SQL_MEMORY = 256_000_000
 # Answers are made into HTML and JSON by the one thread that serves everybody: 1,000 cells take it 20 ms as HTML and
 # 0.5 ms as JSON. A page shows what comes first and says that there is more; JSON and CSV come whole or not at all.
 OWN_SQL_CELLS_OF_A_PAGE, OWN_SQL_CELLS, OWN_SQL_BYTES = 5_000, 100_000, 4_000_000
