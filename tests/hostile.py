@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing, suppress
@@ -17,7 +18,7 @@ STRINGS = [
     f"'><svg/onload={ALARM}>",
     f"</script></style></textarea></title><body onload={ALARM}>",
     f"javascript:{ALARM}",
-    f"https://example.org/\" onmouseover=\"{ALARM}\" x='",
+    f'https://example.org/" onmouseover="{ALARM}" x=\'',
     f"data:text/html,<script>{ALARM}</script>",
     "{{ 7*191 }}{% raise %}{# ${7*191} #}<%= 7*191 %>",
     "⟦<b>⟧⟦⟦x⟧⟧<mark>",
@@ -47,7 +48,11 @@ def make(shipped: Path, out: Path) -> Path:
             names = ", ".join(f"[{name}]" for _, name, *_ in columns)
             for number, string in enumerate(STRINGS):
                 # A million characters in thirty columns of fifty rows are no page any more: there, in one column.
-                given = {name: string if len(string) < 100_000 or name == "gist" else f"long {number}" for name in texts}
+                given = {
+                    name: string if len(string) < 100_000 or name == "gist" else f"long {number}" for name in texts
+                }
+                # What is counted as a list is one in every row: `load` writes it. The words in it are hostile.
+                given.update({name: json.dumps([given[name]]) for name in {"themes", "also"} & given.keys()})
                 values = ", ".join(f":{name}" if name in given else f"[{name}]" for _, name, *_ in columns)
                 with suppress(sqlite3.IntegrityError):
                     database.execute(
