@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -60,13 +61,23 @@ def build(data: Path, out: Path) -> tuple[float, float]:
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
+class Server(NamedTuple):
+    """A running site: its address and its process."""
+
+    base: str
+    pid: int
+
+
 @contextmanager
-def server(database: Path) -> Iterator[str]:
+def server(database: Path, **environment: str) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        serve.command(ROOT, database, "127.0.0.1", port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        serve.command(ROOT, database, "127.0.0.1", port),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "build"), **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     base = f"http://127.0.0.1:{port}"
     try:
@@ -76,7 +87,7 @@ def server(database: Path) -> Iterator[str]:
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
-        yield base
+        yield Server(base, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -103,7 +114,7 @@ async def latencies(base: str, path: str, clients: int) -> list[float]:
 
 
 def measured(database: Path) -> Iterator[tuple[str, int, float, float]]:
-    with server(database) as base:
+    with server(database) as (base, _):
         for name, path in PAGES.items():
             httpx.get(base + path, timeout=60)
             for clients in (1, 8):
@@ -130,8 +141,6 @@ def main() -> None:
 def write(built: list[str], pages: list[str]) -> None:
     section = "\n".join(
         [
-            "## Builds and pages",
-            "",
             textwrap.fill(
                 f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share "
                 f"them. Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept "
@@ -149,10 +158,15 @@ def write(built: list[str], pages: list[str]) -> None:
             "",
         ]
     )
+    write_section("Builds and pages", section)
+
+
+def write_section(title: str, body: str) -> None:
+    """Puts a section of docs/benchmarks.md in place of the one with the same title, or at the end."""
     path = ROOT / "docs" / "benchmarks.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else "# Measured\n\n"
-    kept = re.sub(r"## Builds and pages\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL).rstrip()
-    path.write_text(f"{kept}\n\n{section}", encoding="utf-8")
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Benchmarks\n\n"
+    kept = re.sub(rf"## {title}\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL).rstrip()
+    path.write_text(f"{kept}\n\n## {title}\n\n{body.strip()}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

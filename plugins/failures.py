@@ -35,6 +35,8 @@ def told_apart(exception: Exception) -> Exception:
             )
         if exception.status == 500:
             return DatasetteError(str(exception.message), exception.title, status=400)
+    elif isinstance(exception, OverflowError) or "null character" in str(exception):
+        return BadRequest("A value in this address is none that a database can hold.")
     elif isinstance(exception, _MISREAD):
         modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(exception.__traceback__)]
         ours_or_its = [name for name in modules if name.startswith(("datasette.", "flywheel.")) or name.endswith(".py")]
