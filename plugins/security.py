@@ -24,6 +24,7 @@ META = re.compile(r"/-/(static|static-plugins)/.+|/-/(versions|settings|plugins|
 _HOST = re.compile(r"(?P<name>[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
 _HERE = {"localhost", "127.0.0.1", "[::1]"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_FACETS = {"_facet", "_facet_array", "_facet_date"}
 _SEARCH, _WORD = re.compile(r"q|_search.*"), re.compile(r"\w+")
 
 # No inline script or style, no frame, nothing from elsewhere.
@@ -85,7 +86,10 @@ def fault(scope: Mapping[str, Any], names: frozenset[str] = frozenset()) -> tupl
         return 400, "No page of ours has such an address."
     if path.startswith("/-/") and not META.fullmatch(path):
         return 404, "There is no such page."
-    for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+    given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    if sum(name in _FACETS for name, _ in given) > serve.FACETS:
+        return 400, f"Count by at most {serve.FACETS} columns at once."
+    for name, value in given:
         if name == "_trace":
             return 400, "Nothing is traced here."
         if _SEARCH.fullmatch(name) and len(_WORD.findall(value)) > serve.SEARCH_WORDS:

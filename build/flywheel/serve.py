@@ -66,6 +66,8 @@ CLIENTS = 20_000
 ADDRESS_LENGTH = 16_000
 # Words of one search. bm25 counts each of them through the whole index in a single call, which nothing can interrupt.
 SEARCH_WORDS = 32
+# Columns that one page may be asked to count by; each may take facet_time_limit_ms.
+FACETS = 8
 # Seconds that a client may take to send a request, and that open answers have to end after SIGTERM.
 REQUEST_SECONDS, GOODBYE_SECONDS = 10, 8
 
