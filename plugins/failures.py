@@ -26,7 +26,7 @@ _READERS = ("datasette.views.", "datasette.filters", "datasette.facets", "datase
 _MISREAD = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 
-def told_apart(exception: Exception) -> Exception:
+def told_apart(exception: Exception) -> Any:
     """The exception to show in its place: the reader's mistakes as such, and without the script that Datasette adds."""
     if isinstance(exception, DatasetteError):
         if exception.title == "SQL Interrupted":

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 
 from datasette import hookimpl
 from datasette.database import QueryInterrupted, Results
+from datasette.views.base import DatasetteError
 from pebble import ProcessExpired
 
 from flywheel import own_sql, serve
@@ -34,6 +35,7 @@ class Given:
 
     texts: tuple[str, ...]
     for_a_page: bool
+    as_csv: bool
 
     def is_in(self, sql: str) -> bool:
         """Whether a statement is made of it, and not one of Datasette's own questions about the database."""
@@ -96,8 +98,9 @@ def given_by(scope: dict[str, Any]) -> Given | None:
     texts = [text.strip().rstrip(";").strip() for name in PARAMETERS & values.keys() for text in values[name]]
     if not any(texts):
         return None
-    is_data = scope["path"].endswith((".json", ".csv", ".blob")) or "_format" in values
-    return Given(tuple(text for text in texts if text), for_a_page="sql" in values and not is_data)
+    as_csv = scope["path"].endswith(".csv") or "csv" in values.get("_format", ())
+    is_data = as_csv or scope["path"].endswith((".json", ".blob")) or "_format" in values
+    return Given(tuple(text for text in texts if text), "sql" in values and not is_data, as_csv)
 
 
 async def refuse(send: Any, seconds: float) -> None:
@@ -168,7 +171,7 @@ async def _execute(
     given = _given.get()
     if given is None or not given.is_in(sql):
         return await execute(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
-    milliseconds = min(custom_time_limit or math.inf, database.ds.sql_time_limit_ms)
+    milliseconds = min(custom_time_limit or serve.OWN_SQL_MILLISECONDS, serve.OWN_SQL_MILLISECONDS)
     given_values = dict(params) if isinstance(params, dict) else list(params or ())
     # Datasette asks for one row more than a page has, to know whether there is another page.
     most = max(database.ds.max_returned_rows, (page_size or 0) + 1) if truncate else None
@@ -181,14 +184,22 @@ async def _execute(
             )
         )
     except TimeoutError as error:
-        raise QueryInterrupted(error, sql, params) from None
-    except sqlite3.OperationalError as error:
-        if error.args == ("interrupted",):
-            raise QueryInterrupted(error, sql, params) from None
-        raise
+        raise _told(QueryInterrupted(error, sql, params), given) from None
     except (ProcessExpired, MemoryError):
-        raise own_sql.TooLargeError("the query needs more memory than one may use") from None
+        raise _told(own_sql.TooLargeError("the query needs more memory than one may use"), given) from None
+    except sqlite3.Error as error:
+        interrupted = error.args == ("interrupted",)
+        raise _told(QueryInterrupted(error, sql, params) if interrupted else error, given) from None
     return _results(answer)
+
+
+def _told(error: Exception, given: Given) -> Any:
+    """The error as Datasette expects it. As CSV it would make of it an empty file and say that all is well."""
+    if not given.as_csv:
+        return error
+    if isinstance(error, QueryInterrupted):
+        return DatasetteError("This SQL took longer than it may: ask for less.", "SQL Interrupted", status=400)
+    return DatasetteError(str(error), "Invalid SQL", status=400)
 
 
 def _results(answer: own_sql.Answer) -> Results:

@@ -94,7 +94,7 @@ def execute(found: list[Step], root: Path, folder: Path) -> dict[str, str]:
         elif step.instruction == "RUN":
             subprocess.run(["/bin/sh", "-c", step.value], cwd=work, env=environment, check=True)
         elif step.instruction == "ENV":
-            environment.update(pair.split("=", 1) for pair in shlex.split(step.value))
+            environment.update(dict(pair.split("=", 1) for pair in shlex.split(step.value)))
         elif step.instruction not in {"FROM", "USER", "EXPOSE", "HEALTHCHECK", "STOPSIGNAL", "CMD"}:
             raise ValueError(f"image_steps.py does not know how to do {step.instruction}")
     return environment

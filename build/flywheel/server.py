@@ -52,11 +52,12 @@ def protocol() -> type[Any]:
             if self.transport.is_closing():
                 return
             answering = self.cycle is not None and not self.cycle.response_complete
-            # The same state for a whole round: nothing asked, or asked in drips.
-            if not answering and before == (self.cycle,):
+            # uvicorn's own timer runs while nothing at all has come; the first byte of a request stops it.
+            waiting = not answering and self.timeout_keep_alive_task is None
+            if waiting and before == (self.cycle,):
                 self.transport.close()
                 return
-            self.loop.call_later(serve.REQUEST_SECONDS, self._look_again, (self.cycle,))
+            self.loop.call_later(serve.REQUEST_SECONDS, self._look_again, (self.cycle,) if waiting else None)
 
     return Impatient
 
@@ -84,6 +85,7 @@ def main() -> None:
         ws="none",
         proxy_headers=bool(serve.trusted_proxies()),
         forwarded_allow_ips=serve.trusted_proxies(),
+        timeout_keep_alive=serve.IDLE_SECONDS,
         timeout_graceful_shutdown=serve.GOODBYE_SECONDS,
         server_header=False,
     )
