@@ -7,7 +7,7 @@ FLYWHEEL := $(VENV)/bin/flywheel
 # Everything a build reads. One list, so that make knows when signals.db is stale.
 BUILD_INPUTS := $(shell find data build -type f -not -name '*.pyc')
 
-.PHONY: serve export test test-all lint types build clean bench lock check browser help
+.PHONY: serve export test test-all lint types build clean bench lock check browser help image-steps
 .DELETE_ON_ERROR:
 
 help:  ## Lists the targets
@@ -48,6 +48,7 @@ browser:
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/hadolint Dockerfile
 
 types: $(VENV)/.dev
 	$(VENV)/bin/mypy
@@ -65,6 +66,9 @@ $(VENV)-datasette1/.done: requirements-datasette1.txt
 	$(VENV)-datasette1/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@echo "$(CURDIR)/build" > $$($(VENV)-datasette1/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
 	@touch $@
+
+image-steps: $(VENV)/.dev  ## Does the Dockerfile's steps in a clean folder and serves the result, network off
+	$(VENV)/bin/python -m tests.image_steps
 
 bench: $(VENV)/.dev  ## Measures builds, pages, tagging and copies (docs/benchmarks.md) and intervals (docs/statistics.md)
 	$(VENV)/bin/python -m bench

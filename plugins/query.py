@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 
 from flywheel import charts
-from flywheel.queries import DATABASE, Query, load
+from flywheel.queries import DATABASE, Query, UnknownParameterError, load
 
 FOLDER = Path(__file__).resolve().parent.parent / "canned_queries"
 
@@ -23,7 +23,7 @@ def arguments(query: Query, given: dict[str, Any]) -> dict[str, str]:
     """
     known = [parameter.name for parameter in query.parameters]
     if unknown := sorted(given.keys() - set(known)):
-        raise ValueError(f"canned query {query.name} has no parameter {unknown[0]}")
+        raise UnknownParameterError(f"canned query {query.name} has no parameter {unknown[0]}")
     return {name: "" if given.get(name) is None else str(given[name]).replace("\0", "") for name in known}
 
 

@@ -198,8 +198,13 @@ def export(root: Path, out: Path | None, database: Path | None, since: Path | No
 @click.option("--port", default=8001, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--database", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: signals.db.")
+@click.option(
+    "--inspected",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `datasette inspect` wrote of this very file, so that no table is counted again.",
+)
 @click.pass_obj
-def serve(root: Path, port: int, host: str, database: Path | None) -> None:
+def serve(root: Path, port: int, host: str, database: Path | None, inspected: Path | None) -> None:
     """Serves the site, read-only, and prints where to look first."""
     database = database or root / "signals.db"
     if not database.is_file():
@@ -210,7 +215,7 @@ def serve(root: Path, port: int, host: str, database: Path | None) -> None:
     for name, address in server.doors(f"http://{shown}:{port}"):
         click.echo(f"{name:>8}  {address}")
     sys.stdout.flush()
-    command = server.command(root, database, host, port)
+    command = server.command(root, database, host, port, inspected)
     os.execv(command[0], command)  # noqa: S606 - the server takes this process's place, so signals reach it
 
 
