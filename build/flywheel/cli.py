@@ -1,4 +1,4 @@
-"""The command line: build, check and serve; collect, import, hydrate and forget; train, tag and find copies.
+"""The command line: build, check and serve; collect, import, hydrate and forget; train, tag and find copies; refresh.
 
 Exit codes: 0 done, 1 the input has faults (each printed on a line of its own), 2 the call itself is wrong.
 """
@@ -31,6 +31,7 @@ FURTHER = {
     "explain": "flywheel.tagging_commands:explain",
     "dedupe": "flywheel.tagging_commands:dedupe_command",
     "fold": "flywheel.tagging_commands:fold_command",
+    "refresh": "flywheel.refresh:command",
 }
 
 
@@ -90,6 +91,7 @@ def main(context: click.Context, root: Path | None) -> None:
     data/ ──build──▶ signals.db ──serve──▶ http://127.0.0.1:8001
     sources ──collect, import, hydrate──▶ store.db (private)
     texts ──train──▶ data/tagger ──tag──▶ data/derived;  texts ──fold──▶ data/duplicates.jsonl
+    refresh: all of it once a week, published only where something changed and every check holds
     """
     if context.resilient_parsing or "--help" in sys.argv or "-h" in sys.argv:
         return

@@ -105,6 +105,12 @@ def add(path: Path, items: Sequence[Item]) -> list[Pair]:
     return pairs
 
 
+def ids(path: Path) -> set[str]:
+    """The posts that an index holds. Raises `CopiesIndexError` as `add` does."""
+    with closing(_opened(path)) as connection:
+        return {id_ for (id_,) in connection.execute("select id from posts")}
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None)
     try:

@@ -16,12 +16,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
 from flywheel import estimate
-from flywheel.data import Coding, Duplicate, ReportRow
+from flywheel.data import ChangeRow, Coding, Duplicate, HistoryRow, ReportRow
 from flywheel.estimate import Estimate, Window
 from flywheel.schema import TABLES, VIEWS
 from flywheel.signal import Post
@@ -31,6 +31,7 @@ Texts = Mapping[str, tuple[str | None, str | None]]
 """Title and excerpt by url."""
 
 Rows = Iterator[dict[str, Any]]
+Record = TypeVar("Record")
 
 EXCERPT = 280
 """Characters of a post's text that a source with the policy `excerpt` or `full` may show."""
@@ -52,6 +53,8 @@ class Tables:
     windows: Sequence[Window]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
+    history: Sequence[HistoryRow]
+    changes: Sequence[ChangeRow]
     files: Mapping[str, int]
 
 
@@ -206,8 +209,14 @@ def _flow(tables: Tables, _: Texts) -> Rows:
             yield {**named, "stage": stage, "position": position, "posts": sum(map(passes, posts))}
 
 
-def _by(posts: Iterable[Post], key: Callable[[Post], Any]) -> dict[Any, list[Post]]:
-    groups: dict[Any, list[Post]] = {}
+def _versions(tables: Tables, _: Texts) -> Rows:
+    """The published versions, in the order in which they were published."""
+    for position, (name, rows) in enumerate(_by(tables.history, lambda row: row.version).items(), 1):
+        yield {"version": name, "position": position, "day": rows[0].day, "n_shares": len(rows)}
+
+
+def _by(posts: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    groups: dict[Any, list[Record]] = {}
     for post in posts:
         if (name := key(post)) is not None:
             groups.setdefault(name, []).append(post)
@@ -231,6 +240,9 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "student_t": lambda *_: ({"df": df, "t": t} for df, t in estimate.student_t().items()),
     "tagger_report": lambda tables, _: ({**row.model_dump(), "figure": row.value} for row in tables.report),
     "flow": _flow,
+    "versions": _versions,
+    "history": lambda tables, _: (row.model_dump() for row in tables.history),
+    "changes": lambda tables, _: (row.model_dump() for row in tables.changes),
 }
 """What goes into each table of the schema. A row may hold more than the table's columns."""
 

@@ -89,6 +89,8 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
         windows=estimate.windows(counted),
         estimates=shares,
         clustered_by=rules,
+        history=found.history,
+        changes=found.changes,
         files=found.files,
     )
     return load.write(tables, folder, out, store, say)
