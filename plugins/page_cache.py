@@ -27,9 +27,9 @@ MADE_WITH = (
     *(ROOT / folder for folder in ("templates", "static", "canned_queries", "plugins")),
     Path(flywheel.__file__).parent,
 )
-PAGES = {"/", "/memo", "/iterate", "/method", "/themes", "/downloads"}
+PAGES = {"/", "/memo", "/iterate", "/method", "/themes", "/downloads", "/changes"}
 # Static files too: Datasette 0.65 sends them without a validator, so browsers would fetch them at each page.
-FOLDERS_OF_PAGES = ("/themes/", "/figures/", "/static/")
+FOLDERS_OF_PAGES = ("/themes/", "/figures/", "/static/", "/history/")
 # Some 60 pages and figures of up to 150 KB; the rest is room for query strings.
 MAX_ENTRIES, MAX_BYTES = 500, 32_000_000
 PRIVATE = {b"cookie", b"authorization"}

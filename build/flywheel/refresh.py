@@ -247,11 +247,12 @@ def find_copies(job: Job, notes: Notes) -> Facts:
 
 def _added(index: Path, staged: Path, items: Sequence[Item]) -> list[dedupe.Pair] | None:
     """The pairs of new items against a copy of the index; null where it must be built again: there is none, it has
-    other rules, or it holds a post that is gone."""
+    other rules, it holds a post that is gone, or what is template was counted among less than half of the posts."""
     if not index.exists():
         return None
     try:
-        if not dedupe_index.ids(index) <= {item.id for item in items}:
+        known, counted = dedupe_index.holds(index)
+        if not known <= {item.id for item in items} or len(items) > 2 * counted:
             return None
         shutil.copyfile(index, staged)
         return dedupe_index.add(staged, items)

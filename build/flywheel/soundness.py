@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from datasette.utils import escape_fts
+
 from flywheel.diff import Diff
 from flywheel.queries import Query
 from flywheel.schema import TABLES
@@ -73,6 +75,8 @@ class Facts:
 def database(path: Path, queries: Iterable[Query]) -> Database:
     """Reads what is judged of a file. A query that fails is a fact, not an error."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        # As Datasette registers it; the canned queries call it.
+        db.create_function("escape_fts", 1, escape_fts)
         known = {name for (name,) in db.execute("select name from sqlite_schema where type = 'table'")}
         counts = {
             name: db.execute(f"select count(*) from [{name}]").fetchone()[0]  # noqa: S608 - our own names
@@ -175,7 +179,7 @@ def _sources(facts: Facts) -> Said:
 
 
 def _queries(facts: Facts) -> Said:
-    broken = [name for name, rows in facts.after.queries.items() if isinstance(rows, str)]
+    broken = [f"{name} ({rows})" for name, rows in facts.after.queries.items() if isinstance(rows, str)]
     had = facts.before.queries if facts.before else {}
     empty = [name for name, rows in facts.after.queries.items() if rows == 0]
     emptied = [name for name in empty if isinstance(had.get(name), int) and had[name]]
