@@ -22,7 +22,8 @@ with asked as (
 select
   f.measure,
   f.subject,
-  coalesce(t.title, ph.title, a.title, case f.subject when 'after_run' then 'After a run' else f.subject end) as title,
+  coalesce(t.title, ph.title, a.title, case f.subject when 'after_run' then 'After a run' else f.subject end)
+    || case when f.measure in ('headline', 'ask') then ', of what is past a run' else '' end as title,
   coalesce(p.short, case f.place when '' then 'Mean of the same places' else f.place end) as place,
   f.place as slug,
   c.share_before,
@@ -41,4 +42,5 @@ left join themes t on f.measure = 'theme' and t.slug = f.subject
 left join phases ph on f.measure in ('of_100', 'headline') and ph.slug = f.subject
 left join asks a on f.measure = 'ask' and a.slug = f.subject
 where (:verdict = '' or coalesce(c.verdict, 'same') = :verdict)
-order by coalesce(c.verdict, 'same') <> 'moved', coalesce(c.verdict, 'same') = 'same', f.measure, f.place <> '', p.position, f.subject
+order by coalesce(c.verdict, 'same') <> 'moved', coalesce(c.verdict, 'same') = 'same', f.place <> '', p.position,
+  f.measure, f.subject

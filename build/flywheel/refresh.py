@@ -478,7 +478,7 @@ def smoke(root: Path, database: Path, content_hash: str, themes: Iterable[str]) 
     """
     own = ["/", "/memo", "/themes", "/method", "/downloads", "/changes", "/search?q=loss"]
     own += [f"/themes/{theme}" for theme in themes]
-    further = ["/signals", "/signals/signals", "/signals/estimates.json", "/signals/changes_feed.atom"]
+    further = ["/signals", "/signals/signals", "/signals/estimates.json", "/changes.atom"]
     with _server(root, database) as base:
         return {
             **{path: _problem(base + path, content_hash[:8]) for path in own},
