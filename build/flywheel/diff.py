@@ -97,11 +97,11 @@ class Side:
 def compare(before: Path, after: Path) -> Diff:
     """Compares two files that `flywheel build` made. Raises sqlite3.DatabaseError where one is none."""
     old, new = read(before), read(after)
-    moves = _judged(list(_moves(old, new)))
+    judged = moves(old, new)
     return Diff(
         tallies=sorted(_tallies(old, new), key=lambda t: (t.kind, t.labelled, t.theme)),
-        moves=[move for move in moves if move.verdict != SAME],
-        compared=len(moves),
+        moves=[move for move in judged if move.verdict != SAME],
+        compared=len(judged),
         places=dict(sorted(_breaks(old.frames, new.frames))),
     )
 
@@ -206,7 +206,9 @@ def _hits(measure: str, subject: str, cells: Counter[tuple[str, str, str]]) -> t
     return hits, among
 
 
-def _judged(found: list[tuple[Key, _Changed]]) -> list[Move]:
+def moves(old: Side, new: Side) -> list[Move]:
+    """Every share that both sides may show, with its change, those that are the same too."""
+    found = list(_moves(old, new))
     tested = sum(abs(c.after - c.before) >= EPSILON for _, c in found)
     judged = []
     for (measure, subject, place), c in found:

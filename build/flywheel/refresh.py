@@ -9,7 +9,7 @@ ends as if nothing had happened. Nothing below `data/` but the tombstones is tou
 |---|---|
 | `run.json` | the run that is under way: its version, its day, the facts of each finished step |
 | `readings.db` | what the machine said of each post of the store; spares reading again what did not change |
-| `copies.db` | the index of copies (`dedupe_index`) |
+| `copies.db` | the index of copies (`dedupe_index`), and in its table `pairs` every pair it has found |
 | `data/`, `trial.db`, `site/signals.db` | the staged data, its build, and that with its own version in the history |
 """
 
@@ -241,7 +241,10 @@ def find_copies(job: Job, notes: Notes) -> Facts:
     pairs = _added(index, staged, items)
     if pairs is None:
         pairs = dedupe_index.build(staged, items)
-    write_lines(job.work / "pairs.jsonl", (json.dumps(pair._asdict()) for pair in pairs))
+    # Kept with the index, which gives a pair once only: should the data be lost or taken back, it is still known.
+    with closing(sqlite3.connect(staged)) as db, db:
+        db.execute("create table if not exists pairs (keep text, [drop] text, method text, similarity real)")
+        db.executemany("insert into pairs values (?, ?, ?, ?)", pairs)
     return {"compared": len(items), "pairs": len(pairs)}
 
 
@@ -273,7 +276,8 @@ def derive(job: Job, notes: Notes) -> Facts:
     named = {*hydrate.urls_in(job.staged)}
     old = _json_lines(job.staged / DUPLICATES)
     standing = [row for row in old if {row["keep"], row["drop"]} <= named]
-    pairs = [dedupe.Pair(**row) for row in _json_lines(job.work / "pairs.jsonl")]
+    with closing(sqlite3.connect(job.work / "copies.db.next")) as db:
+        pairs = [dedupe.Pair(*row) for row in db.execute("select keep, [drop], method, similarity from pairs")]
     new = undecided(
         (pair for pair in pairs if {pair.keep, pair.drop} <= named), known={row["drop"] for row in standing}
     )
@@ -525,8 +529,7 @@ def publish(job: Job, notes: Notes) -> Facts:
     for name in OWN:
         if (job.staged / name).exists():
             _promote(job.staged / name, job.places.data / name)
-    if (index := job.work / "copies.db.next").exists():
-        index.replace(job.work / "copies.db")
+    _promote(job.work / "copies.db.next", job.work / "copies.db")
     _promote(job.site, job.out)
     return {"outcome": "published"}
 
@@ -597,7 +600,7 @@ def refresh(job: Job, say: Callable[[str], None] = lambda line: None, at: Point 
         found = report(notes)
         for left in (job.staged, job.site.parent):
             shutil.rmtree(left, ignore_errors=True)
-        for name in ("trial.db", "pairs.jsonl", "copies.db.next", "run.json"):
+        for name in ("trial.db", "copies.db.next", "run.json"):
             (job.work / name).unlink(missing_ok=True)
         return found
 

@@ -81,6 +81,7 @@ def killer(*points: str) -> Callable[[str], None]:
     return at
 
 
+SMOKE = refresh.smoke
 STEPS = [step.name for step in refresh.STEPS]
 
 
@@ -126,6 +127,10 @@ class Office:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.out)) as db:
             return db.execute(sql).fetchall()
+
+    def machine(self) -> dict[str, str | None]:
+        """The theme of each machine-read signal, by id."""
+        return dict(self.query("select id, theme from signals where labelled_by = 'machine'"))
 
     def pass_week(self) -> None:
         self.desk.clock.wall += WEEK
@@ -174,8 +179,8 @@ def test_two_weeks(offices: Callable[[str], Office]) -> None:
     texts = {value for row in rows for value in row.values() if isinstance(value, str) and " " in value}
     assert texts == set()
     assert not any("viewer" in json.dumps(row) or "person" in json.dumps(row) for row in rows)
-    ids = dict(office.query("select id, theme from signals where labelled_by = 'machine'"))
-    assert set(ids) == {signal_id(row["url"]) for row in rows}
+    ids, folded = office.machine(), {signal_id(row["drop"]) for row in office.lines("duplicates.jsonl")}
+    assert set(ids) == {signal_id(row["url"]) for row in rows} - folded
     assert office.query("select count(*) from cells where theme is not null")[0][0] > 0
     shares = office.query("select * from estimates order by 1, 2, 3, 4, 5, 6, 7")
 
@@ -184,11 +189,11 @@ def test_two_weeks(offices: Callable[[str], Office]) -> None:
     office.pass_week()
     second = office.refresh("2026-11-25")
     assert second["outcome"] == "published"
-    assert second["new"] == second["derived"] - first["derived"] > 0
+    assert second["new"] == len(office.machine()) - len(ids) > 0
     assert (second["gone"], second["relabelled"], second["moved"]) == (0, 0, [])
     assert second["read_by_machine"] < second["posts"]  # what did not change is not read again
     # Ids stay, and no machine-read row touches a share.
-    assert ids.items() <= dict(office.query("select id, theme from signals where labelled_by = 'machine'")).items()
+    assert ids.items() <= office.machine().items()
     assert office.query("select * from estimates order by 1, 2, 3, 4, 5, 6, 7") == shares
     assert {row["version"] for row in office.lines("history.jsonl")} == {"2026-11-18", "2026-11-25"}
     assert office.query("select version, position from versions order by 2") == [("2026-11-18", 1), ("2026-11-25", 2)]
@@ -218,22 +223,21 @@ def test_a_run_killed_between_two_pages_goes_on(
     offices: Callable[[str], Office], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smooth, rough = offices("smooth"), offices("rough")
-    for office in (smooth, rough):
-        office.desk.clock.wall = NOW
-        write_page = Store.write_page
-        if office is rough:
-            left = [3]
+    smooth.desk.clock.wall = NOW
+    smooth.refresh("2026-11-18")
+    write_page, left = Store.write_page, [3]
 
-            def dying(self: Store, *given: Any, **named: Any) -> Any:
-                done = write_page(self, *given, **named)
-                left[0] -= 1
-                if not left[0]:
-                    raise Killed
-                return done
+    def dying(self: Store, *given: Any, **named: Any) -> Any:
+        done = write_page(self, *given, **named)
+        left[0] -= 1
+        if not left[0]:
+            raise Killed
+        return done
 
-            monkeypatch.setattr(Store, "write_page", dying)
-        _, kills = office.until_done("2026-11-18", lambda point: None)
-        assert kills == (office is rough)
+    monkeypatch.setattr(Store, "write_page", dying)
+    rough.desk.clock.wall = NOW
+    _, kills = rough.until_done("2026-11-18", lambda point: None)
+    assert kills == 1
     assert rough.published() == smooth.published()
 
 
@@ -249,20 +253,23 @@ def test_a_dead_source_degrades_the_report_and_not_the_run(offices: Callable[[st
     assert verdict["level"] == "flag" and "hackernews: not read" in verdict["why"]
     assert ("hackernews", "not read") in office.query("select subject, verdict from changes where kind = 'source'")
     said = ask(office.out, ["/changes"])["/changes"].text
-    assert "Not every source could be read" in said and "hackernews (not read)" in said
+    assert "Not every source could be read" in said and "Hacker News (not read)" in said
     # What it would have given is read a week later.
     office.pass_week()
     office.desk.replay.fault = None
     office.refresh("2026-12-02")
     numbers = {int(row["url"].rpartition("=")[2]) - 1000 for row in office.lines("derived/collected.jsonl")
                if row["source"] == "hackernews"}  # fmt: skip
-    assert numbers == {n for n in office.worlds[1].living() if n % len(TEXTS) != 4}
+    asked = {n % len(TEXTS) for n in numbers}
+    assert len(asked) >= 3 and 4 not in asked
+    assert numbers == {n for n in office.worlds[1].living() if n % len(TEXTS) in asked}
 
 
 def test_what_was_deleted_is_gone_everywhere(offices: Callable[[str], Office]) -> None:
     office = offices("one")
     office.refresh("2026-11-18")
     before = {row["url"] for row in office.lines("derived/collected.jsonl")}
+    shown = office.machine().keys()
     wave = {world.url(n) for world in office.worlds for n in (1, 2, 3)}
     for world in office.worlds:
         world.gone |= {1, 2, 3}
@@ -270,7 +277,8 @@ def test_what_was_deleted_is_gone_everywhere(offices: Callable[[str], Office]) -
     report = office.refresh("2026-11-25")
     erased = {signal_id(url) for url in wave & before}
     assert report["outcome"] == "published"
-    assert report["tombstones"] == report["gone"] == len(erased) > 3
+    assert report["tombstones"] == len(erased) > 3
+    assert report["gone"] == len(erased & shown) > 0
     assert {row["id"] for row in office.lines("tombstones.jsonl")} == erased
     kept = office.out.read_bytes() + b"".join(path.read_bytes() for path in office.data.rglob("*.jsonl")
                                               if path.name != "tombstones.jsonl")  # fmt: skip
@@ -349,7 +357,8 @@ def test_new_readings_move_shares_and_chance_is_no_news(offices: Callable[[str],
     write_lines(path, [*rows, *alike, *same])
     report = office.refresh("2026-12-02")
     moved = {(move["measure"], move["subject"], move["place"]) for move in report["moved"]}
-    assert ("of_100", "evaluate", "hub") in moved and ("theme", "overfitting", "hub") not in moved
+    assert {("of_100", "evaluate", "hub"), ("theme", "overfitting", "hub")} <= moved
+    assert {place for _, _, place in moved} <= {"", "hub"}
     assert all(move["low"] <= move["change"] <= move["high"] for move in report["moved"])
     pages = ask(office.out, ["/changes", "/history/2026-11-18", "/history/2026-12-02", "/changes?version=2026-11-25"])
     assert {answer.status_code for answer in pages.values()} == {200}
@@ -360,9 +369,7 @@ def test_new_readings_move_shares_and_chance_is_no_news(offices: Callable[[str],
     assert f"{100 * old[0]:.1f}" in pages["/history/2026-11-18"].text
 
 
-def test_the_feed_and_pages_without_and_with_one_version(
-    offices: Callable[[str], Office], tmp_path: Path
-) -> None:
+def test_the_feed_and_pages_without_and_with_one_version(offices: Callable[[str], Office], tmp_path: Path) -> None:
     office = offices("one")
     pipeline.build(office.data, tmp_path / "none" / "signals.db")
     feed = "/signals/changes_feed.atom"
@@ -435,7 +442,7 @@ def test_hostile_posts_reach_no_page_and_stop_nothing(offices: Callable[[str], O
     office = offices("one")
     hostile = "<script>alert(1)</script> {{ 7*191 }} \u202e When I fine-tune with LoRA the loss becomes NaN. Why?"
     for world in office.worlds:
-        world.texts = {n: hostile for n in range(1, POSTS)}
+        world.texts = dict.fromkeys(range(1, POSTS), hostile)
     assert office.refresh("2026-11-18")["outcome"] == "published"
     assert office.refresh("2026-11-18")["outcome"] == "unchanged"
     blob = office.out.read_bytes() + (office.data / "derived" / "collected.jsonl").read_bytes()
@@ -464,7 +471,7 @@ def four_weeks(office: Office, points: Callable[[int], list[str]]) -> Iterator[d
 def test_four_weeks_with_a_dead_source_a_wave_of_deletions_and_kills(
     offices: Callable[[str], Office], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.undo()  # the site is served, each week
+    monkeypatch.setattr(refresh, "smoke", SMOKE)  # the site is served, each week
     smooth, again, rough = offices("smooth"), offices("again"), offices("rough")
     reports = list(four_weeks(smooth, lambda week: []))
     list(four_weeks(again, lambda week: []))
@@ -474,17 +481,17 @@ def test_four_weeks_with_a_dead_source_a_wave_of_deletions_and_kills(
     assert again.published() == smooth.published()
     assert rough.published() == smooth.published()
     assert reports[1]["sources"]["stackexchange"] == "not read"
-    assert reports[2]["tombstones"] > 0 and reports[2]["gone"] == reports[2]["tombstones"]
+    assert reports[2]["tombstones"] >= reports[2]["gone"] > 0
     assert reports[3]["new"] > 0
-    assert all(v["level"] == "holds" for v in reports[3]["verdicts"] if v["check"] in ("site", "rows", "sources"))
+    assert all(
+        v["level"] == "holds" for v in reports[3]["verdicts"] if v["check"] in ("site", "read posts", "canned queries")
+    )
     assert len({row["version"] for row in smooth.lines("history.jsonl")}) == 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1.5, 3.0, 4.5, 6.0, 8.0, 10.0])
-def test_a_real_kill_at_any_moment_leaves_no_half_publication(
-    offices: Callable[[str], Office], seconds: float
-) -> None:
+def test_a_real_kill_at_any_moment_leaves_no_half_publication(offices: Callable[[str], Office], seconds: float) -> None:
     """The command itself, ended by SIGKILL, then started again."""
     smooth, rough = offices("smooth"), offices("rough")
     for office in (smooth, rough):
@@ -492,8 +499,8 @@ def test_a_real_kill_at_any_moment_leaves_no_half_publication(
         with pytest.raises(Killed):  # collected, and nothing else
             office.refresh("2026-11-18", killer("before erase"))
         (office.folder / "store.db.refresh" / "run.json").unlink()
-    command = [sys.executable, "-m", "flywheel.cli", "--root", str(ROOT), "refresh", "--no-collect", "--version", "v1"]
-    command[-1] = "2026-11-18"
+    command = [sys.executable, "-m", "flywheel.cli", "--root", str(ROOT), "refresh", "--no-collect", "--version"]
+    command.append("2026-11-18")
 
     def run(office: Office, limit: float | None) -> int:
         where = ["--data", office.data, "--store", office.folder / "store.db", "--out", office.out]
