@@ -7,7 +7,7 @@ FLYWHEEL := $(VENV)/bin/flywheel
 # Everything a build reads. One list, so that make knows when signals.db is stale.
 BUILD_INPUTS := $(shell find data build -type f -not -name '*.pyc')
 
-.PHONY: serve test test-all lint types build clean bench lock check browser help
+.PHONY: serve test test-all lint types build clean bench lock check browser help refresh
 .DELETE_ON_ERROR:
 
 help:  ## Lists the targets
@@ -20,6 +20,9 @@ build: $(VENV)/.serve signals.db  ## Leaves signals.db at the root
 
 signals.db: $(VENV)/.serve $(BUILD_INPUTS)
 	@$(FLYWHEEL) build --out signals.db && touch signals.db
+
+refresh: $(VENV)/.serve  ## Collects, builds, compares, checks; publishes what changed (VERSION= to name it)
+	@$(FLYWHEEL) refresh $(if $(VERSION),--version $(VERSION))
 
 check: $(VENV)/.serve  ## Validates data/ and reports, changes nothing
 	@$(FLYWHEEL) check

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WEEKS = "reddit-localllama-week-*.jsonl.gz"
 HEAD = (
     "| week | posts held | new, changed, gone | import | refresh | peak | store | read by machine "
-    "| signals new, gone, relabelled | copies | shares moved of compared |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    "| signals new, gone, relabelled | copies | shares moved of compared |\n"
+    f"|{'---|' * 11}"
 )
 
 
@@ -97,8 +98,8 @@ def main(archives: Path) -> None:
             *HEAD.split("\n"),
             *rows,
             "",
-            f"Seconds a step, mean of the {len(steps)} weeks: {spent}. The last state once more: {again.report['outcome']}, "
-            f"{again.seconds:.1f} s.",
+            f"Seconds a step, mean of the {len(steps)} weeks: {spent}. "
+            f"The last state once more: {again.report['outcome']}, {again.seconds:.1f} s.",
         ]
     )
 

@@ -11,8 +11,8 @@ with asked as (
 ), figures as (
   select measure, subject, value as place, share, low, high, n, n_numerator
   from history where version = (select version from asked)
-    and "by" in ('', 'place') and window = (select window from history h where h.version = (select version from asked)
-      order by first_month, window limit 1)
+    and "by" in ('', 'place')
+    and window = (select min(window) from history where version = (select version from asked))
   union all
   select measure, subject, value, share, low, high, n, n_numerator
   from estimates join windows using (window)

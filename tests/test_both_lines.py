@@ -1,4 +1,4 @@
-"""Ten addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
+"""Some addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ ADDRESSES = {
     "/themes/output-defects": "Why does it say that?",
     "/method": "How this was counted",
     "/search?q=checkpoint": "<mark>checkpoint",
+    "/changes": "What changed",
+    "/changes.atom": "<title>Tinker Flywheel: what changed</title>",
     "/signals": "Signals of trouble",
     "/signals/signals?theme=output-defects": "output-defects",
     "/signals/headline": "After a run: evaluate against iterate",
