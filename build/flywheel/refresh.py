@@ -58,6 +58,7 @@ DERIVED, DUPLICATES, HISTORY, CHANGES = (
     "history.jsonl",
     "changes.jsonl",
 )
+TOMBSTONES = "tombstones.jsonl"
 OWN = (DERIVED, DUPLICATES, HISTORY, CHANGES)
 """What `publish` puts in place below `data/`, in this order."""
 
@@ -268,7 +269,7 @@ def derive(job: Job, notes: Notes) -> Facts:
     """Stages the data folder, with a derived row for each signal of the store that nobody read, and its copies."""
     shutil.rmtree(job.staged, ignore_errors=True)
     shutil.copytree(job.places.data, job.staged, ignore=shutil.ignore_patterns("tagger", "README.md", "*.new", ".*"))
-    original = {name: _sha256(job.staged / name) for name in OWN}
+    original = {name: _sha256(job.staged / name) for name in (*OWN, TOMBSTONES)}
     found = data.read(job.staged)
     rows, left_out = derived_rows(job, found)
     (job.staged / DERIVED).parent.mkdir(exist_ok=True)
@@ -388,8 +389,11 @@ def compare(job: Job, notes: Notes) -> Facts:
     found = (
         None if notes["build"]["first"] or not job.before.exists() else diff.compare(job.before, job.work / "trial.db")
     )
+    shares = list(_published(job.work / "trial.db", version))
+    if not shares:
+        raise RefreshError("no share can be given from these data, so there is nothing to publish")
     rows = diff.lines(version, found, notes["collect"]["sources"])
-    for name, more in ((HISTORY, _published(job.work / "trial.db", version)), (CHANGES, rows)):
+    for name, more in ((HISTORY, shares), (CHANGES, rows)):
         old = (job.places.data / name).read_text(encoding="utf-8").splitlines() if _there(job, name) else []
         write_lines(job.staged / name, [*old, *map(json.dumps, more)])
     job.site.parent.mkdir(exist_ok=True)
@@ -483,7 +487,9 @@ def smoke(root: Path, database: Path, content_hash: str, themes: Iterable[str]) 
     own = ["/", "/memo", "/themes", "/method", "/downloads", "/changes", "/search?q=loss"]
     own += [f"/themes/{theme}" for theme in themes]
     further = ["/signals", "/signals/signals", "/signals/estimates.json", "/changes.atom"]
-    with _server(root, database) as base:
+    with _server(root, database) as (base, ended):
+        if ended:
+            return {"the server": f"ended: {ended}"}
         return {
             **{path: _problem(base + path, content_hash[:8]) for path in own},
             **{path: _problem(base + path, "") for path in further},
@@ -501,20 +507,24 @@ def _problem(url: str, wanted: str) -> str:
 
 
 @contextmanager
-def _server(root: Path, database: Path) -> Iterator[str]:
+def _server(root: Path, database: Path) -> Iterator[tuple[str, str]]:
+    """The address of a server of this file, and the last line that it said if it ended at once."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = serve.command(root, database, "127.0.0.1", port)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
     base, end = f"http://127.0.0.1:{port}", time.monotonic() + START
-    try:
-        while process.poll() is None and time.monotonic() < end and _problem(f"{base}/-/versions.json", ""):
-            time.sleep(0.1)
-        yield base
-    finally:
-        process.terminate()
-        process.wait()
+    said = database.with_name("server.log")
+    with said.open("wb") as log:
+        command = serve.command(root, database, "127.0.0.1", port)
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
+        try:
+            while process.poll() is None and time.monotonic() < end and _problem(f"{base}/-/versions.json", ""):
+                time.sleep(0.1)
+            lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
+            yield base, (lines or ["without a word"])[-1] if process.poll() is not None else ""
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def publish(job: Job, notes: Notes) -> Facts:
@@ -524,6 +534,7 @@ def publish(job: Job, notes: Notes) -> Facts:
     if not notes["soundness"]["sound"]:
         return {"outcome": "unsound"}
     for name, before in notes["derive"]["original"].items():
+        # A tombstone that came in meanwhile is no part of the staged file: what it erases must not be published.
         if _sha256(job.places.data / name) not in (before, _sha256(job.staged / name)):
             raise RefreshError(f"{job.places.data / name} was changed while this run went on; start again with --anew")
     for name in OWN:
@@ -598,8 +609,9 @@ def refresh(job: Job, say: Callable[[str], None] = lambda line: None, at: Point 
             say(f"{step.name}: {_told(facts)}")
         at("before the end")
         found = report(notes)
-        for left in (job.staged, job.site.parent):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(job.staged, ignore_errors=True)
+        if found["outcome"] != "unsound":  # else it is there to be looked at
+            shutil.rmtree(job.site.parent, ignore_errors=True)
         for name in ("trial.db", "copies.db.next", "run.json"):
             (job.work / name).unlink(missing_ok=True)
         return found
@@ -643,7 +655,7 @@ def _notes(job: Job) -> dict[str, Facts]:
 def _inputs(job: Job) -> str:
     """A hash of what a run reads and does not write: the data but its own files, and the model."""
     digest = hashlib.sha256()
-    own = {job.places.data / name for name in (*OWN, "tombstones.jsonl", "README.md")}
+    own = {job.places.data / name for name in (*OWN, TOMBSTONES, "README.md")}
     files = {*job.places.data.rglob("*.jsonl"), *job.places.data.rglob("*.yml"), *job.model.glob("*")}
     for file in sorted(files - own):
         if file.is_file() and not file.name.startswith("."):

@@ -22,6 +22,7 @@ OUR_PAGES = [
     "/themes/continual-updates",
     "/method",
     "/downloads",
+    "/changes",
     "/search?q=resume+checkpoint",
 ]
 MISSING = "/themes/vibes"

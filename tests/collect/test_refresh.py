@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from flywheel import pipeline, refresh
+from flywheel.cli import main
 from flywheel.collect.commands import Places
 from flywheel.collect.runner import Options
 from flywheel.collect.store import Store
@@ -410,6 +412,49 @@ def test_data_changed_by_hand_while_a_run_went_on_are_not_overwritten(offices: C
     (office.folder / "store.db.refresh" / "run.json").unlink()
     office.refresh("2026-11-18")
     assert office.lines("duplicates.jsonl")[0]["method"] == "by-hand"
+
+
+def test_a_tombstone_that_came_in_meanwhile_stops_the_publication(offices: Callable[[str], Office]) -> None:
+    office = offices("one")
+    with pytest.raises(Killed):
+        office.refresh("2026-11-18", killer("before publish"))
+    (office.data / "tombstones.jsonl").write_text('{"id": "gh.someone.tuner.3", "reason": "request"}\n')
+    with pytest.raises(RefreshError, match=r"tombstones\.jsonl was changed"):
+        office.refresh("2026-11-18")
+    assert not office.out.exists()
+
+
+def test_data_without_a_share_are_not_published(offices: Callable[[str], Office]) -> None:
+    office = offices("one")
+    write_lines(office.data / "signals" / "some.jsonl", [coded(1)])
+    with pytest.raises(RefreshError, match="no share can be given"):
+        office.refresh("2026-11-18")
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("published", 0), ("unchanged", 0), ("unsound", refresh.EXIT_UNSOUND)])
+def test_the_command_says_what_came_of_it(desk: Desk, monkeypatch: pytest.MonkeyPatch, outcome: str, code: int) -> None:
+    verdicts = [{"check": "tables", "level": "holds", "why": "well"}]
+    counts = {"new": 3, "gone": 2, "relabelled": 1, "moved": [], "compared": 9}
+    found = {"outcome": outcome, "version": "1", "content": "c0ffee", "verdicts": verdicts, **counts}
+    jobs: list[Job] = []
+
+    def run(job: Job, say: object) -> dict[str, Any]:
+        jobs.append(job)
+        return found
+
+    monkeypatch.setattr(refresh, "refresh", run)
+    result = CliRunner().invoke(main, ["--root", str(ROOT), "refresh", "--no-collect", "--store", "s.db",
+                                       "--version", "2026-11-24", "--report", "report.json"])  # fmt: skip
+    assert result.exit_code == code, result.output
+    assert json.loads(Path("report.json").read_text()) == found
+    assert "tables: well" in result.output and "0 of 9 shares moved beyond chance" in result.output
+    assert (jobs[0].version, jobs[0].options, jobs[0].out) == ("2026-11-24", None, ROOT / "signals.db")
+
+
+@pytest.mark.parametrize("version", ["../x", "v1", "", "1/2", "1" * 41, "1 2"])
+def test_a_name_that_no_address_can_hold_is_refused(desk: Desk, version: str) -> None:
+    result = CliRunner().invoke(main, ["--root", str(ROOT), "refresh", "--version", version])
+    assert result.exit_code == 2 and "no version like" in result.output
 
 
 def test_readings_added_while_a_run_was_down_are_taken_in(offices: Callable[[str], Office]) -> None:
