@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -307,7 +307,7 @@ def derived_rows(job: Job, found: Data) -> tuple[list[dict[str, Any]], Counter[s
     seen = set[str]()
     for post in held(job.places.store):
         seen.add(post.id)
-        if post.id in labels and post.id not in taken | gone:
+        if post.id in labels and post.id not in taken and not _erased(post.id, post.thread, gone):
             line = _derived_line(post, labels[post.id], vendors)
             try:
                 row = DerivedRow.model_validate(line, context=words)
@@ -316,9 +316,14 @@ def derived_rows(job: Job, found: Data) -> tuple[list[dict[str, Any]], Counter[s
                 continue
             rows[post.id] = {**line, "place": data.place_of(row, words.places.values())}
     for line in _json_lines(job.staged / DERIVED):
-        if (id_ := signal_id(line["url"])) not in seen | taken | gone:
+        if (id_ := signal_id(line["url"])) not in seen | taken and not _erased(id_, line["thread"], gone):
             rows[id_] = line
     return sorted(rows.values(), key=lambda row: row["url"]), left_out
+
+
+def _erased(id_: str, thread: str | None, gone: Set[str]) -> bool:
+    """Whether a post, or the thread that it stands in, was erased."""
+    return id_ in gone or (thread is not None and (thread in gone or signal_id(thread) in gone))
 
 
 def _derived_line(post: Held, label: Mapping[str, Any], vendors: set[str]) -> dict[str, Any]:
@@ -333,7 +338,7 @@ def _derived_line(post: Held, label: Mapping[str, Any], vendors: set[str]) -> di
         "place": None,
         "frame": post.frame or "targeted",
         "weight": 1.0,
-        "month": post.created[:7] or None,
+        "month": post.created[:7] if len(post.created) >= 7 else None,
         "thread": post.thread,
         "author": None,
         "corpus": corpus,
