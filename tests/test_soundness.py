@@ -76,6 +76,14 @@ def test_every_check_has_a_case_that_is_not_sound() -> None:
     assert {check for _, check, level in CASES.values() if level != "holds"} == set(soundness.CHECKS)
 
 
+def test_what_is_meant_can_be_accepted_and_a_broken_site_cannot() -> None:
+    facts = replace(CASES["machine collapse"][0], pages={"/": "500"})
+    found = {v.check: v for v in soundness.judge(facts, ["machine-read signals", "site"]) if v.level != "holds"}
+    assert (found["machine-read signals"].level, found["site"].level) == ("flag", "fails")
+    assert found["machine-read signals"].why.startswith("accepted: 21 of 100")
+    assert set(soundness.ACCEPTABLE) < set(soundness.CHECKS)
+
+
 def test_facts_of_the_shipped_database(database: Path) -> None:
     known = queries.load(ROOT / "canned_queries")
     found = soundness.database(database, known.values())

@@ -3,9 +3,14 @@ store leaves the machine only encrypted."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +19,7 @@ import yaml
 
 from flywheel.cli import main
 from flywheel.collect.runner import SECRET_VARIABLES
+from flywheel.data import VERSION
 from flywheel.refresh import EXIT_UNSOUND, OWN
 from tests.conftest import ROOT
 
@@ -165,3 +171,193 @@ def test_only_what_changed_and_is_sound_is_published() -> None:
     (refresh,) = [step["run"] for _, step in steps() if step.get("id") == "refresh"]
     assert f'[ "$code" = {EXIT_UNSOUND} ]' in refresh and 'exit "$code"' in refresh
     assert "exit 1" in by_name["Say that a check fails"]["run"]
+
+
+def step_named(name: str) -> dict[str, Any]:
+    return next(step for _, step in steps() if step.get("name") == name)
+
+
+@dataclass
+class Runner:
+    """Runs the scripts of steps as the workflow's shell does, in a folder that stands for the checkout."""
+
+    workspace: Path
+    temporary: Path
+    bin: Path
+
+    def run(self, name: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        outputs = {key: str(self.temporary / key.lower()) for key in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        settings = {"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.temporary), **outputs}
+        settings |= {"RUNNER_TEMP": str(self.temporary), "GITHUB_REPOSITORY": "someone/flywheel", **environ}
+        script = self.temporary / "script.sh"
+        script.write_text(step_named(name)["run"], encoding="utf-8")
+        command = WORKFLOW["defaults"]["run"]["shell"].replace("{0}", str(script)).split()
+        return subprocess.run(command, cwd=self.workspace, env=settings, text=True, capture_output=True)
+
+    def stands_for(self, name: str, script: str) -> None:
+        """Puts a program of this name in front of all others."""
+        path = self.bin / name
+        path.write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        lines = (self.temporary / "github_output").read_text(encoding="utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    for program in ("gpg", "jq", "unzip", "zip", "git"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}, which every runner has")
+    made = Runner(tmp_path / "work", tmp_path / "temp", tmp_path / "bin")
+    for folder in (made.workspace, made.temporary, made.bin):
+        folder.mkdir()
+    return made
+
+
+SECRET = "a passphrase with $ and ' and \" in it"
+TEXT = "the words of a post that nobody may read"
+
+
+def test_the_store_comes_back_whole_and_to_nobody_else(runner: Runner, tmp_path: Path) -> None:
+    (runner.workspace / "store.db").write_text(TEXT)
+    (runner.workspace / "store.db.refresh").mkdir()
+    (runner.workspace / "store.db.refresh" / "run.json").write_text("{}")
+    closed = runner.run("Close the store", STORE_KEY=SECRET)
+    assert closed.returncode == 0, closed.stderr
+    kept = [path.name for path in runner.temporary.iterdir() if path.name.startswith("store")]
+    assert kept == ["store.tar.gz.gpg"], "nothing unencrypted is left behind"
+    packed = runner.temporary / "store.tar.gz.gpg"
+    assert TEXT.encode() not in packed.read_bytes()
+
+    # As the API hands out an artefact: one file, zipped.
+    subprocess.run(["zip", "-q", "-j", tmp_path / "artefact.zip", packed], check=True)
+    packed.unlink()
+    shutil.rmtree(runner.workspace)
+    runner.workspace.mkdir()
+    # The newest that is not expired, of the default branch, of this repository: number 2.
+    found = [(1, False, "main", 7), (2, False, "main", 7), (3, False, "main", 8), (4, False, "evil", 7)]
+    found += [(5, True, "main", 7)]
+    listed = {
+        "artifacts": [
+            {
+                "id": id_,
+                "expired": expired,
+                "created_at": f"2026-11-0{id_}",
+                "workflow_run": {"head_branch": branch, "head_repository_id": repository},
+            }
+            for id_, expired, branch, repository in found
+        ]
+    }
+    (tmp_path / "list.json").write_text(json.dumps(listed))
+    runner.stands_for(
+        "gh",
+        f"""case "$2" in
+        */artifacts/2/zip) cat {tmp_path / "artefact.zip"};;
+        *name=store*) jq -r "$4" {tmp_path / "list.json"};;
+        *) exit 9;; esac""",
+    )
+    own = {"BRANCH": "main", "OWN": "7", "FIRST": ""}
+    fetched = runner.run("Fetch the encrypted store", **own)
+    assert fetched.returncode == 0, fetched.stderr
+    refused = runner.run("Open the store", STORE_KEY="another")
+    assert refused.returncode != 0 and not (runner.workspace / "store.db").exists()
+    opened = runner.run("Open the store", STORE_KEY=SECRET)
+    assert opened.returncode == 0, opened.stderr
+    assert (runner.workspace / "store.db").read_text() == TEXT
+    assert (runner.workspace / "store.db.refresh" / "run.json").exists()
+    assert SECRET not in closed.stdout + closed.stderr + opened.stdout + opened.stderr
+    assert runner.run("Open the store", STORE_KEY="").returncode != 0
+
+
+def test_a_lost_store_stops_the_run_unless_asked_for(runner: Runner) -> None:
+    runner.stands_for("gh", """jq -nr '{"artifacts": []}' | jq -r "$4" """)
+    own = {"BRANCH": "main", "OWN": "7"}
+    assert runner.run("Fetch the encrypted store", FIRST="", **own).returncode == 1
+    assert runner.run("Fetch the encrypted store", FIRST="true", **own).returncode == 0
+    assert runner.run("Close the store", STORE_KEY=SECRET).returncode == 1, "no store is not an empty store"
+
+
+@pytest.mark.parametrize(("asked", "good"), [("", True), ("2026-11-24", True), ("2026-09.2", True), ("v1", False),
+                                             ("1/2", False), ("1; rm -rf .", False)])  # fmt: skip
+def test_the_version_is_named_as_the_command_wants_it(runner: Runner, asked: str, good: bool) -> None:
+    assert (runner.run("Name the version", ASKED=asked).returncode == 0) is good
+    if good:
+        assert VERSION.fullmatch(runner.outputs["version"])
+        assert asked in ("", runner.outputs["version"])
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (EXIT_UNSOUND, 0), (1, 1), (3, 3), (137, 137)])
+def test_a_failed_check_is_no_failed_step_and_all_else_is(runner: Runner, code: int, ends: int) -> None:
+    command = runner.workspace / ".venv" / "bin" / "flywheel"
+    command.parent.mkdir(parents=True)
+    command.write_text(f'#!/bin/bash\n[ "${{@: -2:1}} ${{@: -1}}" = "--accept read posts" ] || exit 99\nexit {code}\n')
+    command.chmod(0o755)
+    named = {"VERSION": "1", "ACCEPT": "read posts"}
+    assert runner.run("Refresh", FLYWHEEL_AUTHOR_KEY="k" * 32, **named).returncode == ends
+    assert runner.run("Refresh", FLYWHEEL_AUTHOR_KEY="", **named).returncode == 1
+
+
+def test_the_outcome_and_the_verdicts_are_told(runner: Runner) -> None:
+    verdict = {"level": "fails", "check": "site", "why": "/memo: 500"}
+    report = {"outcome": "unsound", "version": None, "verdicts": [verdict]}
+    (runner.workspace / "report.json").write_text(json.dumps(report))
+    assert runner.run("Say what came of it").returncode == 0
+    assert runner.outputs == {"outcome": "unsound"}
+    assert "- fails: site: /memo: 500" in (runner.temporary / "github_step_summary").read_text()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    named = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *named, *arguments], cwd=folder, check=True, text=True, capture_output=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("outcome", ["published", "unchanged", "unsound"])
+def test_what_is_committed(runner: Runner, tmp_path: Path, outcome: str) -> None:
+    """All data where it was published, tombstones alone where a check failed, on top of what others pushed."""
+    origin, other = tmp_path / "origin.git", tmp_path / "other"
+    git(tmp_path, "init", "-q", "--bare", str(origin))
+    git(tmp_path, "clone", "-q", str(origin), str(other))
+    (other / "data").mkdir()
+    (other / "data" / "history.jsonl").write_text("old\n")
+    git(other, "add", "data")
+    git(other, "commit", "-q", "-m", "start")
+    git(other, "push", "-q", "-u", "origin", "HEAD:main")
+    runner.workspace.rmdir()
+    git(tmp_path, "clone", "-q", "-b", "main", str(origin), str(runner.workspace))
+    (other / "README.md").write_text("meanwhile\n")
+    git(other, "add", "README.md")
+    git(other, "commit", "-q", "-m", "meanwhile")
+    git(other, "push", "-q", "origin", "HEAD:main")
+
+    public = runner.temporary / "public" / "data"
+    (public / "derived").mkdir(parents=True)
+    (public / "derived" / "collected.jsonl").write_text("new\n")
+    (public / "history.jsonl").write_text("old\nnew\n")
+    if outcome != "unchanged":
+        (public / "tombstones.jsonl").write_text("gone\n")
+    command = runner.workspace / ".venv" / "bin" / "flywheel"
+    command.parent.mkdir(parents=True)
+    command.write_text("#!/bin/bash\n")
+    command.chmod(0o755)
+    named = {"OUTCOME": outcome, "VERSION": "2026-11-24"}
+    for step in ("Take over the data", "Commit"):
+        done = runner.run(step, **named)
+        assert done.returncode == 0, done.stderr
+    git(other, "pull", "-q")
+    data = other / "data"
+    committed = {path.relative_to(data).as_posix(): path.read_text() for path in data.rglob("*.jsonl")}
+    everything = {"derived/collected.jsonl": "new\n", "history.jsonl": "old\nnew\n", "tombstones.jsonl": "gone\n"}
+    assert (
+        committed
+        == {
+            "published": everything,
+            "unchanged": {"history.jsonl": "old\n"},
+            "unsound": {"history.jsonl": "old\n", "tombstones.jsonl": "gone\n"},
+        }[outcome]
+    )
+    assert (other / "README.md").exists()
+    assert ("Data: 2026-11-24" in git(other, "log", "-1", "--format=%s")) is (outcome != "unchanged")

@@ -90,6 +90,8 @@ class Job:
     """Null: the latest month of the data."""
     options: Options | None
     """Null: no source is asked, the store is taken as it is."""
+    accept: tuple[str, ...] = ()
+    """Checks of `soundness` that may fail this time."""
 
     @property
     def work(self) -> Path:
@@ -479,7 +481,8 @@ def judge(job: Job, notes: Notes) -> Facts:
             sources=notes["collect"]["sources"],
             diff=compared,
             pages=smoke(job.root, job.site, facts["content"], found.vocabulary.themes),
-        )
+        ),
+        job.accept,
     )
     return {"verdicts": soundness.as_rows(verdicts), "sound": soundness.may_publish(verdicts)}
 
@@ -733,6 +736,12 @@ def _version(_: click.Context, __: click.Parameter, value: str | None) -> str | 
 @click.option("--no-collect", is_flag=True, help="Ask no source: take the store as it is, say after an import.")
 @collecting.source_option
 @collecting.budget_option
+@click.option(
+    "--accept",
+    multiple=True,
+    type=click.Choice(soundness.ACCEPTABLE),
+    help="Publish although this check fails, for what it found is meant; may be given again.",
+)
 @click.option("--anew", is_flag=True, help="Forget a run that was cut short.")
 @collecting.report_option
 @click.pass_obj
@@ -747,6 +756,7 @@ def command(
     no_collect: bool,
     only: tuple[str, ...],
     budget: int | None,
+    accept: tuple[str, ...],
     anew: bool,
     report_path: Path | None,
 ) -> None:
@@ -758,7 +768,7 @@ def command(
     places = collecting.Places.of(store_path, data_path, plan_path)
     out = out or root / "signals.db"
     options = None if no_collect else Options(only=only, budget=budget)
-    job = Job(root, places, root / "data" / "tagger", out, before or out, version, options)
+    job = Job(root, places, root / "data" / "tagger", out, before or out, version, options, accept)
     if anew:
         (job.work / "run.json").unlink(missing_ok=True)
     try:

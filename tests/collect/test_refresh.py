@@ -3,6 +3,7 @@ deleted, runs that are killed. Whatever happened on the way, what is published i
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sqlite3
@@ -326,7 +327,6 @@ def test_a_lost_store_takes_nothing_with_it(offices: Callable[[str], Office]) ->
 def test_a_collapse_is_not_published(offices: Callable[[str], Office]) -> None:
     office = offices("one")
     office.refresh("2026-11-18")
-    published = office.published()
     path = office.data / "signals" / "some.jsonl"
     whole = path.read_bytes()
     write_lines(path, whole.splitlines()[:-100])
@@ -334,6 +334,21 @@ def test_a_collapse_is_not_published(offices: Callable[[str], Office]) -> None:
     report = office.refresh("2026-11-25")
     assert report["outcome"] == "unsound"
     assert next(v for v in report["verdicts"] if v["check"] == "read posts")["level"] == "fails"
+    assert (
+        refresh.refresh(dataclasses.replace(office.job("2026-11-25"), accept=("read posts",)))["outcome"] == "published"
+    )
+    assert office.query("select count(*) from signals") < [(len(whole.splitlines()),)]
+
+
+def test_a_collapse_that_is_mended_leaves_no_trace(offices: Callable[[str], Office]) -> None:
+    office = offices("one")
+    office.refresh("2026-11-18")
+    published = office.published()
+    path = office.data / "signals" / "some.jsonl"
+    whole = path.read_bytes()
+    write_lines(path, whole.splitlines()[:-100])
+    office.pass_week()
+    assert office.refresh("2026-11-25")["outcome"] == "unsound"
     path.write_bytes(whole)
     assert office.published() == published
     # The next run begins anew and finds all in order.
