@@ -208,15 +208,10 @@ def test_two_weeks(offices: Callable[[str], Office]) -> None:
 
 def test_a_run_killed_at_every_step_ends_as_an_undisturbed_one(offices: Callable[[str], Office]) -> None:
     smooth, rough = offices("smooth"), offices("rough")
-    for office, points in (
-        (smooth, ()),
-        (rough, [f"within {name}" for name in STEPS] + [f"before {name}" for name in STEPS] + ["before the end"]),
-    ):
-        office.desk.clock.wall = NOW
-        for week in ("2026-11-18", "2026-11-25"):
-            report, kills = office.until_done(week, killer(*points))
-            assert (report["outcome"], kills) == ("published", len(points))
-            office.pass_week()
+    smooth.refresh("2026-11-18")
+    points = [f"{when} {name}" for name in STEPS for when in ("before", "within")] + ["before the end"]
+    report, kills = rough.until_done("2026-11-18", killer(*points))
+    assert (report["outcome"], kills) == ("published", len(points))
     assert rough.published() == smooth.published()
     left = sorted(path.name for path in (rough.folder / "store.db.refresh").iterdir())
     assert left == ["copies.db", "lock", "readings.db"]
@@ -507,6 +502,28 @@ def test_hostile_posts_reach_no_page_and_stop_nothing(offices: Callable[[str], O
     assert office.refresh("2026-11-18")["outcome"] == "unchanged"
     blob = office.out.read_bytes() + (office.data / "derived" / "collected.jsonl").read_bytes()
     assert b"alert(1)" not in blob and b"7*191" not in blob
+
+
+def told(**fields: Any) -> dict[str, Any]:
+    whole = {"source": "github", "failed": "", "skipped": "", "asked": 3, "left_out": [], "windows": []}
+    return {"sources": [whole | fields]}
+
+
+@pytest.mark.parametrize(
+    ("report", "verdict"),
+    [
+        (told(windows=[{"verdict": "complete"}]), "complete"),
+        (told(), "complete"),
+        (told(windows=[{"verdict": "complete"}, {"verdict": "incomplete"}]), "partly read"),
+        (told(windows=[{"verdict": "complete"}], skipped="stopped: no requests left"), "partly read"),
+        (told(windows=[{"verdict": "complete"}], left_out=["discussions"]), "partly read"),
+        (told(windows=[{"verdict": "error"}, {"verdict": "incomplete"}]), "not read"),
+        (told(skipped="no_credentials", asked=0), "not read"),
+        (told(failed="refused: 401", windows=[{"verdict": "complete"}]), "refused"),
+    ],
+)
+def test_what_a_source_gave_is_one_word(report: dict[str, Any], verdict: str) -> None:
+    assert refresh.source_verdicts(report) == {"github": verdict}
 
 
 FOUR = ("2026-11-18", "2026-11-25", "2026-12-02", "2026-12-09")
