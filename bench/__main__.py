@@ -1,10 +1,11 @@
-"""`make bench`: how long a build takes and how much memory, and how fast pages come at 1 and at 8 clients.
+"""`make bench`: builds and pages (time, memory, answers at 1 and at 8 clients), then tagging and copies.
 
-Prints two tables and writes them, with the command, into docs/benchmarks.md.
+Prints tables and writes them, with the command, into docs/benchmarks.md. One part: `python -m bench tagging`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import platform
@@ -16,13 +17,14 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from bench import rows
+from bench import rows, tagging
 from flywheel import serve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,6 +114,18 @@ def measured(database: Path) -> Iterator[tuple[str, int, float, float]]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all where none is named")
+    parser.add_argument("--million", action="store_true", help="also find copies among 1,000,000 posts (10 minutes)")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.part) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    for name, part in PARTS.items():
+        if name in (chosen.part or PARTS):
+            part(chosen.million)
+
+
+def site(_: bool) -> None:
     built, pages = [], []
     with tempfile.TemporaryDirectory() as folder:
         many = Path(folder) / "data"
@@ -124,35 +138,46 @@ def main() -> None:
             for page, clients, median, p99 in measured(out):
                 pages.append(f"| {name} | {page} | {clients} | {median:.1f} | {p99:.1f} |")
                 print(pages[-1], flush=True)
-    write(built, pages)
-
-
-def write(built: list[str], pages: list[str]) -> None:
-    section = "\n".join(
-        [
-            "## Builds and pages",
-            "",
-            textwrap.fill(
-                f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share "
-                f"them. Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept "
-                "once rendered, so memo and theme show the kept page; search and Datasette's table are made anew.",
-                width=118,
-            ),
-            "",
-            "| built from | time | peak memory | file |",
-            "|---|---|---|---|",
-            *built,
-            "",
-            "| served from | page | clients | median, ms | 99th of 100, ms |",
-            "|---|---|---|---|---|",
-            *pages,
-            "",
-        ]
+    about = (
+        f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share them. "
+        f"Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept once rendered, "
+        "so memo and theme show the kept page; search and Datasette's table are made anew."
     )
+    tables = [
+        "| built from | time | peak memory | file |",
+        "|---|---|---|---|",
+        *built,
+        "",
+        "| served from | page | clients | median, ms | 99th of 100, ms |",
+        "|---|---|---|---|---|",
+        *pages,
+    ]
+    write("Builds and pages", about, tables)
+
+
+def tagging_and_copies(million: bool) -> None:
+    about = (
+        f"`make bench`, on {os.cpu_count()} cores; with 1,000,000 posts: `python -m bench tagging --million`. How good "
+        "relevance, themes and phases are stands in `data/tagger_report.jsonl`, which `flywheel train` measures on "
+        "posts left out (docs/tagging.md). All else is measured when this is run, beside whatever else is running."
+    )
+    print(about)
+    write("Tagging and copies", about, tagging.section(ROOT, million, partial(print, flush=True)))
+
+
+PARTS: Mapping[str, Callable[[bool], None]] = {"site": site, "tagging": tagging_and_copies}
+
+
+def write(title: str, about: str, lines: Sequence[str]) -> None:
+    """Puts a section in the place of the one of the same title, or at the end."""
+    section = "\n".join([f"## {title}", "", textwrap.fill(about, width=118), "", *lines, ""])
     path = ROOT / "docs" / "benchmarks.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else "# Measured\n\n"
-    kept = re.sub(r"## Builds and pages\n.*?(?=\n## |\Z)", "", text, flags=re.DOTALL).rstrip()
-    path.write_text(f"{kept}\n\n{section}", encoding="utf-8")
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Measured\n"
+    old = re.compile(rf"## {title}\n.*?(?=\n## |\Z)", re.DOTALL)
+    found = (
+        old.sub(lambda _: section.rstrip("\n") + "\n", text) if old.search(text) else f"{text.rstrip()}\n\n{section}"
+    )
+    path.write_text(found, encoding="utf-8")
 
 
 if __name__ == "__main__":

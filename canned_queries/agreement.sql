@@ -1,19 +1,35 @@
 -- title: Two blind readings of the same posts
--- description: Of all posts that were read twice, blind, how many got the same answer: whether it is a signal, its phase (no
---   signal counts as a phase of its own), and, where both say signal, its theme; and the same for the second question.
---   The readers are language models under one codebook, so this measures how clear the codebook is, not truth.
+-- description: Of all posts that were read twice, blind, how many got the same answer, and how much more than chance would
+--   give (alpha, kappa and AC1; 1 = always the same), with 95 % intervals over clusters. The readers are language models
+--   under one codebook, so this measures how clear the codebook is, not truth.
+-- param by = all posts together: seen (opening, title or comment) or place
 
-with twice as (
-  select a.pain is b.pain as same_signal, a.phase is b.phase as same_phase, a.theme is b.theme as same_theme,
-    a.pain = 1 and b.pain = 1 as both_signal
-  from codings a join codings b on b.post = a.post and a.reading = 1 and b.reading = 2
-), asked as (
-  select a.ask is b.ask as same_ask, a.run is b.run as same_run
-  from codings a join codings b on b.post = a.post and a.reading = 4 and b.reading = 5
-  where a.ask is not null and b.ask is not null
-)
-select 'signal or not' as question, round(avg(same_signal), 4) as share, count(*) as n from twice
-union all select 'phase, none included', round(avg(same_phase), 4), count(*) from twice
-union all select 'theme, where both say signal', round(avg(same_theme), 4), count(*) from twice where both_signal
-union all select 'the second question', round(avg(same_ask), 4), count(*) from asked
-union all select 'whether a run is finished', round(avg(same_run), 4), count(*) from asked
+select
+  a.question,
+  case a."by" when 'place' then coalesce(p.short, a.value) when 'seen' then a.value || 's' else 'all posts' end as posts,
+  max(a.figure) filter (where a.coefficient = 'share') as share,
+  max(a.low) filter (where a.coefficient = 'share') as low,
+  max(a.high) filter (where a.coefficient = 'share') as high,
+  a.same,
+  a.n,
+  max(a.figure) filter (where a.coefficient = 'alpha') as alpha,
+  max(a.low) filter (where a.coefficient = 'alpha') as alpha_low,
+  max(a.high) filter (where a.coefficient = 'alpha') as alpha_high,
+  max(a.figure) filter (where a.coefficient = 'kappa') as kappa,
+  max(a.low) filter (where a.coefficient = 'kappa') as kappa_low,
+  max(a.high) filter (where a.coefficient = 'kappa') as kappa_high,
+  max(a.figure) filter (where a.coefficient = 'ac1') as ac1,
+  max(a.low) filter (where a.coefficient = 'ac1') as ac1_low,
+  max(a.high) filter (where a.coefficient = 'ac1') as ac1_high,
+  a.clusters,
+  a.enough
+from reader_agreement a
+left join places p on a."by" = 'place' and p.slug = a.value
+where a."by" = :by and (a.n > 0 or a."by" = '')
+group by a.question, a."by", a.value
+order by
+  case a.question when 'signal or not' then 1 when 'phase, none included' then 2
+    when 'theme, where both say signal' then 3 when 'phase, where either says after the run' then 4
+    when 'the second question' then 5 else 6 end,
+  p.position,
+  case a.value when 'opening' then 1 when 'title' then 2 else 3 end

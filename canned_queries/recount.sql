@@ -1,6 +1,6 @@
 -- title: A share worked out from the cells
 -- description: The published figure of a place, done again in SQL from the table cells: share, linearised variance over
---   clusters, Student's t on the logit scale. Change it to ask your own question. The row of “estimates” with method
+--   clusters and what readers' switching adds, Student's t on the logit scale. Change it to ask your own question. The row of “estimates” with method
 --   process says the same.
 -- param place = r/LocalLLaMA and other AI subreddits: slug of a place
 -- param among = all signals: all, or after (only evaluate and iterate)
@@ -21,7 +21,11 @@ with asked as (
   select sum(numerator) as y, sum(denominator) as d, sum(n) as n, count(*) as k, sum(numerator) / sum(denominator) as p
   from asked
 ), spread as (
-  select total.*, 1.0 * k / nullif(k - 1, 0) * sum(pow(numerator - p * denominator, 2)) / (d * d) as variance
+  select total.*, 1.0 * k / nullif(k - 1, 0) * sum(pow(numerator - p * denominator, 2)) / (d * d)
+    + coalesce((select part / d from reader_parts r where r.place = case :place when '' then 'reddit' else :place end
+        and r.subject = case :subject when '' then 'evaluate' else :subject end
+        and r.measure in (case :among when 'after' then 'headline' else 'of_100' end,
+          case :among when 'after' then 'ask' else 'theme' end)), 0) as variance
   from total, asked
 )
 select

@@ -1,6 +1,6 @@
 -- title: Search
--- description: Signals that hold all words, best match first (bm25), twenty a page. The words found stand between
---   ⟦ and ⟧ in “found”. “of” says how many there are in all.
+-- description: Signals that hold all words, best match first (bm25), those that only a machine has read last; twenty a
+--   page. The words found stand between ⟦ and ⟧ in “found”. “of” says how many there are in all.
 -- param q = evaluation: words to look for
 -- param phase = every phase: train, evaluate or iterate
 -- param place = every place: slug of a place
@@ -16,7 +16,7 @@ with hits as materialized (
   join signals s on s.rowid = h.hit
   where (:phase = '' or s.phase = :phase)
     and (:place = '' or s.place = :place)
-  order by h.score, s.id
+  order by s.labelled_by = 'machine', h.score, s.id
   limit 20 offset 20 * (min(max(cast(:page as integer), 1), 100000) - 1)
 )
 select
@@ -43,4 +43,4 @@ join signals s on s.rowid = page.row
 join signals_fts on signals_fts.rowid = page.row
 left join places p on p.slug = s.place
 where signals_fts match escape_fts(case :q when '' then 'evaluation' else :q end)
-order by page.score, s.id
+order by s.labelled_by = 'machine', page.score, s.id

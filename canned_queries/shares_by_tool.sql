@@ -16,6 +16,7 @@ select
   max(low) filter (where measure = 'headline') as low,
   max(high) filter (where measure = 'headline') as high,
   max(threads) filter (where measure = 'of_100') as threads,
+  max(enough) filter (where subject = 'train') as enough,
   min(first_month) as first_month,
   max(last_month) as last_month
 from shares

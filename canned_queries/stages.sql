@@ -1,6 +1,7 @@
 -- title: From posts to shares, stage by stage
 -- description: For every archive (and for what was found by search): posts that match tuning vocabulary, posts that were
---   read, signals, distinct signals after copies were folded, signals with a known theme, and signals that carry a share.
+--   read, signals, distinct signals after copies were folded, signals with a known theme, and signals that carry a share;
+--   beside them the posts that only a machine has read and takes for signals, which carry none.
 
 select
   coalesce(a.title, 'found by search') as archive,
@@ -12,7 +13,8 @@ select
   max(f.posts) filter (where f.stage = 'signal') as signals,
   max(f.posts) filter (where f.stage = 'distinct') as "distinct",
   max(f.posts) filter (where f.stage = 'themed') as themed,
-  max(f.posts) filter (where f.stage = 'counted') as counted
+  max(f.posts) filter (where f.stage = 'counted') as counted,
+  max(f.posts) filter (where f.stage = 'machine') as machine
 from flow f
 join sources o on o.slug = f.source
 left join archives a on a.slug = f.archive

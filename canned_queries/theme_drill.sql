@@ -1,6 +1,7 @@
 -- title: The signals of a theme
 -- description: Signals whose main theme is the one given, clearest first, then newest; twenty a page. “of” says how many
---   there are in all. Includes signals found by targeted search: read them, do not count them.
+--   there are in all. Includes signals found by targeted search and, last, those that only a machine has read: read
+--   them, do not count them.
 -- param theme = every theme: slug of a theme
 -- param place = every place: slug of a place
 -- param since = all months: first month, like 2025-04; signals without a date are then left out

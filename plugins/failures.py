@@ -7,10 +7,14 @@ the server's bare "Internal Server Error".
 from collections.abc import Callable
 from typing import Any
 
-from datasette import hookimpl
+from datasette import handle_exception, hookimpl
 from datasette.plugins import pm
 from datasette.utils import await_me_maybe
 from datasette.utils.asgi import Request
+
+# Wherever rich happens to be installed, as it is with the tools of the tests, Datasette prints every 404 as a traceback
+# with all locals: a second each.
+handle_exception.rich = None
 
 
 @hookimpl

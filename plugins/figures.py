@@ -1,10 +1,11 @@
-"""Serves each figure as an SVG file: /figures/NAME.svg, with the parameters of the figure's query.
+"""Serves each figure as a file: /figures/NAME.svg or .png, with the parameters of the figure's query.
 
 The file is cut from templates/figures/NAME.html, the very template that the pages include, so the two cannot
 differ. A page that shows a figure for one theme includes it ``with parameters={"theme": ...}``; here the same
-mapping is filled from the query string.
+mapping is filled from the query string. Share cards are figures that no page shows (`card_*.html`).
 """
 
+import asyncio
 import re
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from datasette import Response, hookimpl
 from datasette.utils.asgi import NotFound
 from jinja2 import TemplateNotFound
 
+from flywheel.raster import png
 from flywheel.svg import standalone
 
 _CHART = re.compile(r'<svg [^>]*class="chart".*</svg>', re.DOTALL)
@@ -20,16 +22,16 @@ _CHART = re.compile(r'<svg [^>]*class="chart".*</svg>', re.DOTALL)
 
 @hookimpl
 def prepare_jinja2_environment(env: Any, datasette: Any) -> None:
-    def figure_url(name: str, /, **parameters: Any) -> str:
+    def figure_url(name: str, /, *, suffix: str = "svg", **parameters: Any) -> str:
         given = urlencode([(key, value) for key, value in parameters.items() if value not in (None, "")])
-        return f"{datasette.urls.path(f'/figures/{name}.svg')}{'?' if given else ''}{given}"
+        return f"{datasette.urls.path(f'/figures/{name}.{suffix}')}{'?' if given else ''}{given}"
 
     env.globals["figure_url"] = figure_url
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Any]]:
-    return [(r"/figures/(?P<name>[a-z0-9_-]+)\.svg$", figure)]
+    return [(r"/figures/(?P<name>[a-z0-9_-]+)\.(?P<suffix>svg|png)$", figure)]
 
 
 async def figure(datasette: Any, request: Any) -> Any:
@@ -42,4 +44,6 @@ async def figure(datasette: Any, request: Any) -> Any:
     # A figure says in words, without a chart, what its data cannot show.
     if (chart := _CHART.search(page)) is None:
         raise NotFound(f"Figure {name} has no chart for these parameters")
+    if request.url_vars["suffix"] == "png":
+        return Response(await asyncio.to_thread(png, chart[0]), content_type="image/png")
     return Response(standalone(chart[0]), content_type="image/svg+xml; charset=utf-8")

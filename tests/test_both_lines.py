@@ -1,4 +1,4 @@
-"""Some addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
+"""Addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ ADDRESSES = {
     "/search?q=checkpoint": "<mark>checkpoint",
     "/changes": "What changed",
     "/changes.atom": "<title>Tinker Flywheel: what changed</title>",
+    "/downloads": "application/ld+json",
+    "/api": "Ask by program",
+    "/datasheet": "Composition",
+    "/takedown": "Have a post taken out",
+    "/robots.txt": "Disallow: /*?",
+    "/sitemap.xml": "/themes/overfitting</loc>",
+    "/llms.txt": "## Named queries",
+    "/export/csv/phases.csv": "slug,title",
+    "/export/datapackage.json": '"name":"tinker-flywheel"',
+    "/export/SHA256SUMS": "  parquet/signals.parquet",
     "/signals": "Signals of trouble",
     "/signals/signals?theme=output-defects": "output-defects",
     "/signals/headline": "After a run: evaluate against iterate",

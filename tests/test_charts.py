@@ -1,5 +1,6 @@
 """Charts: valid, accessible, small, escaped, the same each time; and the colours of the style sheet."""
 
+import math
 import re
 import time
 import xml.etree.ElementTree as ElementTree
@@ -55,7 +56,12 @@ TREND: list[Row] = [
     for place in PLACES
     for i in range(8)
 ]
-ROWS: dict[str, list[Row]] = {"stacked": SPLITS, "dots": SHARES, "bars": SHARES, "trend": TREND}
+STRIPS: list[Row] = [
+    {"label": lane, "share": 0.4 + 0.1 * i, "low": 0.3, "high": 0.9, "note": f"{lane} {i}"}
+    for lane in ["where a theme belongs", "which places count"]
+    for i in range(4)
+]
+ROWS: dict[str, list[Row]] = {"stacked": SPLITS, "dots": SHARES, "bars": SHARES, "trend": TREND, "strips": STRIPS}
 MAKERS: dict[str, Callable[..., Markup]] = {name: getattr(charts, name) for name in ROWS}
 
 
@@ -177,6 +183,16 @@ def test_a_reference_is_drawn_and_told() -> None:
     assert "first telling: 77 of 100" in str(root.findtext(f"{SVG}desc"))
 
 
+def test_a_strip_names_its_ends_and_hides_no_mark() -> None:
+    rows = [{"label": "lane", "share": share, "note": f"at {share}"} for share in (0.5, 0.2, 0.501, 0.8, 0.502)]
+    chart = charts.strips(rows, key="k", title="t", chosen={"share": 0.5, "low": 0.4, "high": 0.6})
+    root = ElementTree.fromstring(chart)
+    marks = [(float(str(c.get("cx"))[:-1]), float(str(c.get("cy")))) for c in root.iter(f"{SVG}circle")]
+    assert len(marks) == 5
+    assert all(abs(x - u) >= 1.6 or abs(y - v) >= 7 for i, (x, y) in enumerate(marks) for u, v in marks[:i])
+    assert {"lowest: at 0.2", "highest: at 0.8", "20 to 80", "as published 50 (40–60)"} <= set(words(root))
+
+
 def test_a_period_left_out_is_a_gap() -> None:
     def places_of(periods: list[str]) -> list[float]:
         rows = [{"label": "l", "share": 0.5, "period": period} for period in periods]
@@ -289,3 +305,26 @@ def test_charts_fall_back_to_the_light_colours_of_the_style_sheet() -> None:
     for name, phase in charts.PHASES.items():
         assert light[name] == phase.colour
         assert light.get(f"{name}-text", phase.text) == phase.text
+
+
+@pytest.mark.parametrize("parts", [(0.8, 0.14, 0.06), (0.34, 0.33, 0.33), (1.0, 0.0, 0.0), (0.98, 0.015, 0.005)])
+def test_the_arcs_of_the_wheel_are_as_long_as_the_parts(parts: tuple[float, float, float]) -> None:
+    split = dict(zip(("train", "evaluate", "iterate"), parts, strict=True))
+    root = ElementTree.fromstring(charts.wheel({"label": "Mean", **split}, key="k", title="t"))
+    turned = []
+    for path in (tag for tag in root.iter(f"{SVG}path") if tag.get("class") == "segment"):
+        points = [
+            tuple(map(float, p))
+            for p in re.findall(r"[MAL](?:[\d. ]+ [01] 1 )?(-?[\d.]+) (-?[\d.]+)", str(path.get("d")))
+        ]
+        (x1, y1), (x2, y2) = points[0], points[2]
+        turned.append(math.degrees(math.atan2(x2, -y2) - math.atan2(x1, -y1)) % 360)
+    drawn = [part for part in parts if part > 0]
+    assert turned == pytest.approx([360 * part for part in drawn], abs=2.6)
+
+
+def test_a_card_is_as_large_as_those_who_show_it_ask_for() -> None:
+    card = charts.card("A title", ["A sentence."], key="k", foot="Foot", split=SPLITS[0])
+    alone = ElementTree.fromstring(standalone(card))
+    assert (alone.get("width"), alone.get("height")) == ("600", "315")
+    assert "A sentence." in words(alone) and "of 100 posts" in words(alone)

@@ -114,6 +114,22 @@ def test_an_undone_pair_is_not_folded(data_folder: DataFolder) -> None:
     assert data.read(data_folder(rows, duplicates=[pair, pair | {"undo": True}])).duplicates == []
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"iterate": 0.3}, "do not add up to 1"),
+        ({"relevance": 1.1}, "relevance"),
+        ({"url": "https://github.com/someone/tuner/issues/99"}, "no post of signals/"),
+    ],
+)
+def test_a_prediction_is_of_a_read_post_and_adds_up(
+    data_folder: DataFolder, change: dict[str, Any], words: str
+) -> None:
+    row = {"url": coded(1)["url"], "relevance": 0.9, "train": 0.7, "evaluate": 0.2, "iterate": 0.1001}
+    assert len(data.read(data_folder([coded(1)], predictions=[row])).predictions) == 1
+    assert any(words in fault for fault in faults_of(data_folder([coded(1)], predictions=[row | change])))
+
+
 def test_an_unknown_tool_passes_and_is_listed(data_folder: DataFolder) -> None:
     said = list(data.report(data.read(data_folder([coded(1, tool="handmade trainer")]))))
     assert any("tools.yml does not know: handmade trainer (1)" in line for line in said)

@@ -40,8 +40,8 @@ def population() -> list[dict[str, Any]]:
     return [row for row in lines_of("signals/population.jsonl") if not pairs.get(row["url"])]
 
 
-def by_hand(rows: list[dict[str, Any]], hit: str, key: str) -> tuple[float, float, float]:
-    """Evidence rule 7 once more, in plain Python: share, low, high."""
+def by_hand(rows: list[dict[str, Any]], hit: str, key: str, readers: float) -> tuple[float, float, float]:
+    """Evidence rule 7 once more, in plain Python: share, low, high. `readers` is what readers' switching adds."""
     total = math.fsum(r["weight"] for r in rows)
     share = math.fsum(r["weight"] for r in rows if PHASE[r["theme"]] == hit) / total
     residuals: Counter[Any] = Counter()
@@ -49,7 +49,7 @@ def by_hand(rows: list[dict[str, Any]], hit: str, key: str) -> tuple[float, floa
         cluster = r["thread"] if key == "author" and r["author"] is None else r[key]
         residuals[cluster] += r["weight"] * ((PHASE[r["theme"]] == hit) - share)
     k = len(residuals)
-    se = math.sqrt(k / (k - 1) * math.fsum(u * u for u in residuals.values())) / total
+    se = math.sqrt(k / (k - 1) * math.fsum(u * u for u in residuals.values()) / total**2 + readers)
     half = stats.t.ppf(0.975, k - 1) * se / (share * (1 - share))
     logit = math.log(share / (1 - share))
     return share, 1 / (1 + math.exp(half - logit)), 1 / (1 + math.exp(-half - logit))
@@ -67,16 +67,17 @@ def by_hand(rows: list[dict[str, Any]], hit: str, key: str) -> tuple[float, floa
 def test_published_places_agree_with_other_code(database: Path, place: str, sets: set[str], key: str) -> None:
     rows = [r for r in population() if r["set"] in sets and r["pain"] and r["theme"]]
     after = [r for r in rows if PHASE[r["theme"]] != "train"]
-    expected = {("of_100", phase): by_hand(rows, phase, key) for phase in ("train", "evaluate", "iterate")}
-    expected["headline", "evaluate"] = by_hand(after, "evaluate", key)
+    asked = {("of_100", phase): rows for phase in ("train", "evaluate", "iterate")} | {("headline", "evaluate"): after}
     with sqlite3.connect(database) as db:
-        for (measure, subject), figures in expected.items():
-            found = db.execute(
-                """select share, low, high from estimates join windows using (window)
-                where measure = ? and subject = ? and value = ? and role = 'all' and method = 'process'""",
+        for (measure, subject), counted in asked.items():
+            *found, readers = db.execute(
+                """select share, low, high, reader_variance from estimates join windows using (window)
+                where measure = ? and subject = ? and value = ? and role = 'all'
+                and method = 'process' and variant = ''""",
                 (measure, subject, place),
             ).fetchone()
-            assert found == pytest.approx(figures, abs=2e-4), (measure, subject)
+            assert readers > 0 or place == "hub"
+            assert tuple(found) == pytest.approx(by_hand(counted, subject, key, readers), abs=2e-4), (measure, subject)
 
 
 def test_the_mean_is_of_places_and_not_of_posts(database: Path) -> None:
@@ -85,12 +86,12 @@ def test_the_mean_is_of_places_and_not_of_posts(database: Path) -> None:
             row[0]
             for row in db.execute(
                 """select share from estimates join windows using (window) where measure = 'headline' and role = 'all'
-                and method = 'process' and frame = 'population' and "by" = 'place'"""
+                and method = 'process' and variant = '' and frame = 'population' and "by" = 'place'"""
             )
         ]
         mean, n = db.execute(
             """select share, n_places from estimates join windows using (window) where measure = 'headline'
-            and role = 'all' and method = 'process' and "by" = ''"""
+            and role = 'all' and method = 'process' and variant = '' and "by" = ''"""
         ).fetchone()
     assert n == len(shares) >= estimate.MEAN_OF
     assert mean == pytest.approx(sum(shares) / len(shares), abs=2e-6)
@@ -102,7 +103,7 @@ def test_sql_on_cells_gives_the_published_interval(database: Path) -> None:
     with sqlite3.connect(database) as db:
         published = db.execute(
             """select value, measure, subject, share, low, high, n, clusters from estimates join windows using (window)
-            where "by" = 'place' and method = 'process' and role = 'all' and enough <> 'few'
+            where "by" = 'place' and method = 'process' and variant = '' and role = 'all' and enough <> 'few'
             and measure in ('of_100', 'headline', 'theme', 'ask')"""
         ).fetchall()
         for place, measure, subject, *figures in published:
@@ -242,3 +243,24 @@ def test_phases_and_themes_add_up_to_one(seed: int) -> None:
     rng.shuffle(posts)
     again = estimate.estimates(posts, words, {"localllama-archive": 200})
     assert [row.share or 0 for row in again] == pytest.approx([row.share or 0 for row in shares])
+
+
+def test_a_want_that_rests_on_a_theme_is_as_large_as_the_theme(database: Path) -> None:
+    with sqlite3.connect(database) as db:
+        db.row_factory = sqlite3.Row
+        wants = db.execute((ROOT / "canned_queries" / "want_sizes.sql").read_text()).fetchall()
+        by_theme = [row for row in wants if row["rests_on"] == "theme"]
+        for row in by_theme:
+            published = db.execute(
+                """select share, low, high, n, n_numerator from estimates join windows using (window) where role = 'all'
+                and measure = 'theme' and subject = ? and value = 'openai-forum' and method = 'process'""",
+                (row["behind"],),
+            ).fetchone()
+            found = [row[f"forum_{name}"] for name in ("share", "low", "high", "n", "counted")]
+            assert found == pytest.approx(tuple(published), abs=2e-6), row["want"]
+        bad = next(row for row in wants if row["behind"] == "bad")
+        (asked,) = db.execute(
+            "select sum(weight) filter (where ask = 'bad') / sum(weight) from cells where place = 'reddit'"
+        ).fetchone()
+    assert len(by_theme) > 5
+    assert bad["reddit_share"] == pytest.approx(asked, abs=2e-6)

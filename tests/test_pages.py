@@ -27,12 +27,15 @@ PAGES = [
     "/changes",
     "/search",
     "/search?q=resume",
+    "/recount",
+    "/iterate",
     *(f"/themes/{t}" for t in THEMES),
 ]
 
 # What may stand in a template as a digit: parts of the method, no finding.
 CONSTANTS = {
     "95 %", "Of 100", "of 100", "between 0 and 100", "2,000 characters", "Under 10", "From 10 to 29", "from 10 to 29",
+    "Figure 1 above", "Section 1", "Section 3", "Section 5", "section 5", "section 6",
     "30 signals", "3 threads", "2021 to mid 2024", "85 of 100", "10,000 rows",
 }  # fmt: skip
 
@@ -79,16 +82,17 @@ def test_the_lead_sentence_says_what_the_estimates_say(database: Path) -> None:
         mean = dict(
             db.execute(
                 """select measure || ' ' || subject, share from estimates join windows using (window)
-                where "by" = '' and method = 'process' and role = 'all' and measure in ('of_100', 'headline')"""
+                where "by" = '' and method = 'process' and role = 'all' and variant = ''
+                and measure in ('of_100', 'headline')"""
             )
         )
         low, high = db.execute(
             """select low, high from estimates join windows using (window) where measure = 'headline' and "by" = ''
-            and method = 'process' and role = 'all'"""
+            and method = 'process' and role = 'all' and variant = ''"""
         ).fetchone()
         places = db.execute(
             """select short, share from estimates join windows using (window) join places on slug = value
-            where measure = 'headline' and "by" = 'place' and method = 'process' and role = 'all'
+            where measure = 'headline' and "by" = 'place' and method = 'process' and role = 'all' and variant = ''
             and places.frame = 'population' order by share"""
         ).fetchall()
     said = prose(ask(database, ["/memo"])["/memo"].text)
@@ -216,3 +220,38 @@ def test_with_no_post_at_all_every_page_still_answers(data_folder: DataFolder, t
 def test_shares_are_rounded_as_their_intervals_deserve() -> None:
     assert charts.of_100(0.7108, 0.647, 0.767) == "71 (65–77)"
     assert charts.of_100(0.0358, 0.025, 0.052) == "3.6 (2.5–5.2)"
+
+
+def test_count_it_your_way_says_what_its_query_says(database: Path) -> None:
+    chosen = "place=reddit&place=hub&place=github-engines&seen=opening&export-load=evaluate"
+    same = "places=reddit,hub,github-engines&seen=opening&moves=export-load:evaluate"
+    sent = {
+        "as published": "/recount",
+        "chosen": f"/recount?{chosen}",
+        "nothing left": "/recount?first=2031-01",
+        "one place": "/recount?place=reddit",
+        "nonsense": "/recount?place=nowhere&seen=dreams&first=yesterday&heap=%3Cscript%3E&export-load=everywhere",
+        "rows": f"/signals/own_count.json?{same}&_shape=array",
+    }
+    answers = ask(database, sent.values())
+    said = {name: prose(answers[path].text) for name, path in sent.items() if name != "rows"}
+    mean = next(r for r in answers[sent["rows"]].json() if r["measure"] == "headline" and r["slug"] == "")
+    assert (
+        f"Of 100 public posts that are past a run, {charts.of_100(mean['share'], mean['low'], mean['high'])}"
+        in said["chosen"]
+    )
+    assert "export and load counts in evaluate" in said["chosen"]
+    low, share, high = one(
+        database,
+        """select low, share, high from estimates join windows using (window) where measure = 'headline' and "by" = ''
+        and method = 'process' and role = 'all' and variant = ''""",
+    )
+    published = charts.of_100(share, low, high)
+    assert (
+        f"{published} are about how that run came out, counted your way; the memo says {published}"
+        in said["as published"]
+    )
+    assert said["nonsense"].split("counted your way")[0] == said["as published"].split("counted your way")[0]
+    assert "No post is left" in said["nothing left"]
+    assert "No mean can be given" in said["one place"]
+    assert "<script>" not in answers[sent["nonsense"]].text.split("<main")[1].split("</main>")[0]

@@ -248,5 +248,6 @@ def test_machine_read_posts_feed_the_drill_and_no_share(data_folder: DataFolder,
         ("hf.someone.model-4.102", None, None, None, "[]", None, None),
     ]
     assert rows(out, "select labelled_by from signals where id = 'hf.someone.model-1.1'") == [("coded",)]
+    assert rows(out, "select posts from flow where stage = 'machine'") == [(2,)]
     for table in ("cells", "estimates"):
         assert rows(out, f"select * from {table}") == rows(without, f"select * from {table}")

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import average_precision_score, f1_score
 
-from flywheel import archive_texts, evaluate, features, relevance, tag, tagging_commands, train, vocabulary
+from flywheel import archive_texts, data, evaluate, features, relevance, tag, tagging_commands, train, vocabulary
 from flywheel.features import Text
 from flywheel.signal import Post
 from flywheel.tag import Model
@@ -492,6 +492,12 @@ def test_train_tag_and_explain(small_project: Path) -> None:
     assert result.exit_code == 0, result.output
     report = lines(small_project / "data" / "tagger_report.jsonl")
     assert {row["task"] for row in report} == {"relevance", "theme", "phase", "ask"}
+
+    predictions = lines(small_project / "data" / "predictions.jsonl")
+    assert [row["url"] for row in predictions] == sorted(post.url for post in made_up()[0])
+    pain = {post.url: post.verdict == "signal" for post in made_up()[0]}
+    assert np.mean([(row["relevance"] > 0.5) == pain[row["url"]] for row in predictions]) > 0.9
+    assert len(data.read(small_project / "data").predictions) == len(predictions)
 
     assert run(tagging_commands.tag_command, small_project).exit_code == 0
     derived = lines(small_project / "data" / "derived" / "population.jsonl")

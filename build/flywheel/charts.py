@@ -1,9 +1,10 @@
 """The chart engine: pure functions from rows to small, accessible SVG.
 
-Four charts: `stacked` (how 100 signals split), `dots` (shares with intervals on one axis), `bars`
-(ranked shares from zero) and `trend` (shares over time, one panel a place). Rows are mappings with the names
-of the fields of `Share` or `Split`; other names are ignored. Shares are fractions of one, drawn and written
-as "of 100". The same rows give the same bytes. `docs/charts.md` compares plotting libraries, measured.
+Six charts: `stacked` and `wheel` (how 100 signals split), `dots` (shares with intervals on one axis), `bars` (ranked
+shares from zero), `trend` (shares over time, one panel a place) and `strips` (how far choices move a share).
+Rows are mappings with the names of the fields of `Share` or `Split`; other names are ignored. Shares are
+fractions of one, drawn and written as "of 100". The same rows give the same bytes. `docs/charts.md` compares
+plotting libraries, measured.
 
 Layout. Labels stand above their marks, places along the x axis are percentages, all other lengths are pixels;
 so one SVG serves every width and text keeps its size. That needs an SVG without viewBox;
@@ -353,6 +354,90 @@ def stacked(rows: Iterable[Mapping[str, Any] | Split], *, key: str, title: str) 
     return _chart(key, title, readings, y, body)
 
 
+CARD = 568, 283  # points; with the margins of a file of its own, 1200 by 630 pixels at two a point
+
+
+def card(title: str, lines: Sequence[str], *, key: str, foot: str, split: Mapping[str, Any] | None = None) -> Markup:
+    """What a link to a page looks like elsewhere: its finding in words, and the wheel where there is a split."""
+    # Sizes of title and text in points, and how many letters of each fit a line.
+    large, fits, small, fit = (25, 23, 18, 36) if split else (34, 32, 23, 50)
+    body, y = [], large * 0.9
+    for line in textwrap.wrap(title, fits):
+        body.append(_text(line, y, font_size=large, font_weight=700))
+        y += large * 1.2
+    y += small * 0.4
+    for paragraph in lines:
+        for line in textwrap.wrap(paragraph, fit):
+            body.append(_text(line, y, font_size=small))
+            y += small * 1.35
+        y += small * 0.4
+    body.append(_line("0", CARD[1] - 24, str(CARD[0]), CARD[1] - 24, "axis"))
+    body.append(_text(foot, CARD[1] - 2, style="muted", font_size=14))
+    if split:
+        middle = ["of 100 posts", str(split.get("label", "")).lower()]
+        drawn = wheel(split, key=f"{key}-wheel", title=title, middle=middle)
+        body.append(element("svg", drawn, x=CARD[0] - 262, y=8, width=250, height=260, overflow="visible"))
+    chart = _chart(key, title, [*lines, foot], CARD[1], body)
+    return Markup(str(chart).replace('width="100%"', f'width="{CARD[0]}"', 1))  # noqa: S704
+
+
+RADIUS, HOLE, TIP = 92.0, 62.0, 7.0  # of the wheel, in px, and the length of an arrow's tip in degrees
+
+
+def wheel(row: Mapping[str, Any] | Split, *, key: str, title: str, middle: Sequence[str] = ()) -> Markup:
+    """The flywheel: three arrows round a circle, each as long as its phase's part of 100; `middle` stands inside."""
+    split = Split.of(row)
+    parts = [(phase, getattr(split, phase)) for phase in ("train", "evaluate", "iterate")]
+    # The large arc starts so that it is centred below, and the words of the small ones find room beside them.
+    angle = 205 - 180 * parts[0][1]
+    arcs, words = [], []
+    for phase, part in parts:
+        span = 360 * part
+        if part > 0:
+            arcs.append(element("path", d=_arrow(angle, angle + span), class_="segment", fill=f"url(#{key}-{phase})"))
+        mid = math.radians(angle + span / 2)
+        x, y = (RADIUS + 14) * math.sin(mid), -(RADIUS + 14) * math.cos(mid)
+        words.append((phase, part, x, y))
+        angle += span
+    labels = []
+    for i, (phase, part, x, y) in enumerate(words):
+        # Words of small neighbours on one side stand under each other.
+        if i and x > 0 < words[i - 1][2] and abs(y - words[i - 1][3]) < LABEL:
+            y = words[i - 1][3] + LABEL
+        words[i] = (phase, part, x, y)
+        text = element("tspan", f"{PHASES[phase].glyph} ", class_=phase, fill=PHASES[phase].colour) + element(
+            "tspan", f"{PHASES[phase].word} {of_100(part)}", **_ink(f"{phase}-text")
+        )
+        anchor = "middle" if abs(x) < 60 and y > 0 else "start" if x > 0 else "end"
+        below = 12 if y > RADIUS / 2 else 4
+        labels.append(_text(text, y + below, x, f"{phase}-text", text_anchor=anchor, font_weight=600))
+    inside = [
+        _text(line, 18 * i - 9 * (len(middle) - 1) + 5, 0, "ink" if i == 0 else "muted", text_anchor="middle")
+        for i, line in enumerate(middle)
+    ]
+    body = element("svg", *arcs, *inside, *labels, x="50%", y=RADIUS + 34, overflow="visible")
+    told = ", ".join(f"{phase} {of_100(part)}" for phase, part in parts)
+    return _chart(key, title, [f"of 100 signals, {told}{_counted(split)}"], 2 * RADIUS + 74, [_textures(key), body])
+
+
+def _arrow(start: float, end: float) -> str:
+    """A piece of the ring between two angles (degrees from the top, clockwise), its end a tip, its start notched."""
+    gap = min(1.0, (end - start) / 6)
+    tip = min(TIP, (end - start) / 2)
+    start, end = start + gap, end - gap
+
+    def at(angle: float, radius: float) -> str:
+        turn = math.radians(angle)
+        return f"{radius * math.sin(turn):.1f} {-radius * math.cos(turn):.1f}"
+
+    large = int(end - start - tip > 180)
+    middle = (RADIUS + HOLE) / 2
+    return (
+        f"M{at(start, RADIUS)}A{RADIUS:g} {RADIUS:g} 0 {large} 1 {at(end - tip, RADIUS)}L{at(end, middle)}"
+        f"L{at(end - tip, HOLE)}A{HOLE:g} {HOLE:g} 0 {large} 0 {at(start, HOLE)}L{at(start + tip, middle)}Z"
+    )
+
+
 def _textures(key: str) -> Markup:
     patterns = []
     for name in ("train", "evaluate", "iterate"):
@@ -470,6 +555,80 @@ def bars(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, axi
         y += 30
     grid, numbers, bottom = _x_axis(end, step, 0, y, axis)
     return _chart(key, title, readings, bottom, [element("defs", *fades), *grid, *body, *numbers])
+
+
+def strips(
+    rows: Iterable[Mapping[str, Any] | Share],
+    *,
+    key: str,
+    title: str,
+    axis: str = "",
+    chosen: Mapping[str, Any] | None = None,
+) -> Markup:
+    """One lane a label with a mark for each of its rows: how far choices move a share. The chosen share is a line
+    through all lanes and its interval a band. A row's ``note`` names it; the two ends of a lane are named in words."""
+    lanes: dict[str, list[Share]] = {}
+    for row in map(Share.of, rows):
+        if row.drawn:
+            lanes.setdefault(row.label, []).append(row)
+    middle = Share.of({**(chosen or {}), "label": "as published"})
+    body: list[Markup] = []
+    readings = [axis] if axis else []
+    if chosen:
+        readings.append(f"{middle.label}: {_value(middle)}")
+    y = top = 24.0
+    for label, lane in lanes.items():
+        lane.sort(key=_share)
+        ends = [("lowest", lane[0]), ("highest", lane[-1])] if len(lane) > 1 else []
+        drawn, y = _heading(Share(label, href=lane[0].href), y, f"{len(lane)} choices" if ends else "")
+        stacks = _stacks([_across(_share(row), 1) for row in lane])
+        y += 7 * max(stacks) + 6
+        marks = [
+            element(
+                "circle",
+                element("title", f"{row.note}: {_value(row)}"),
+                cx=percent(_across(_share(row), 1)),
+                cy=y - 7 * stack,
+                r=3.5,
+            )
+            for row, stack in zip(lane, stacks, strict=True)
+        ]
+        span = " to ".join(of_100(_share(row)) for _, row in ends) or of_100(_share(lane[0]))
+        body += [*drawn, element("g", *marks, **_ink("ink")), _text(span, y + 5, "100%", text_anchor="end")]
+        y += 8
+        named = [f"{word}: {row.note}" for word, row in ends] or [lane[0].note]
+        for line in named:
+            body.append(_text(textwrap.shorten(line, MAX_LABEL + 4, placeholder="…"), y + 14, style="muted"))
+            y += NOTE
+        readings.append(f"{label}: {span}, {', '.join(named)}")
+        y += 12
+    ground, numbers, end = _x_axis(1, 0.25, top - 4, y, axis)
+    if middle.share is not None:
+        if middle.low is not None and middle.high is not None:
+            left, right = _across(middle.low, 1), _across(middle.high, 1)
+            band = {"x": percent(left), "width": percent(right - left), "y": top - 4, "height": y - top + 4}
+            ground.append(element("rect", **band, class_="rule", fill=COLOURS["rule"], fill_opacity=0.5))
+        at = _across(middle.share, 1)
+        ground.append(_line(percent(at), top - 4, percent(at), y, "ink", stroke_width=1.5))
+        anchor = "end" if at > PLOT / 2 else "start"
+        numbers.append(_text(f"{middle.label} {_value(middle)}", 14, percent(at), "muted", text_anchor=anchor))
+    return _chart(key, title, readings, end, [*ground, *body, *numbers])
+
+
+def _share(row: Share) -> float:
+    return row.share or 0.0
+
+
+def _stacks(places: Sequence[float], step: float = 1.6) -> list[int]:
+    """For marks in order along an axis (per cent): how many marks above the line each stands, so that none hides
+    another."""
+    stacks: list[int] = []
+    last: list[float] = []
+    for place in places:
+        stack = next((i for i, left in enumerate(last) if place - left >= step), len(last))
+        last[stack : stack + 1] = [place]
+        stacks.append(stack)
+    return stacks
 
 
 def _ordinal(period: str) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +38,8 @@ SECOND_THEME = 0.15
 """From this probability on a machine-read post bears a further theme; 1.5 themes a post, as among the read ones."""
 
 _LINE_BYTES = 1_000_000
+_ROUNDED = 0.001
+"""How far probabilities of four decimals may add up beside 1."""
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -182,9 +184,11 @@ class CodedRow(Labels):
 
 
 class CodingRow(Labels):
-    """One reading of one post: 1 and 2 are blind, 3 settles or checks scope, 4 and 5 put the second question."""
+    """One reading of one post: 1 and 2 are blind, 3 settles or checks scope, 4 and 5 put the second question; from 6 on
+    `flywheel code` adds them."""
 
     url: Url
+    reader: Literal["language model", "person"] = "language model"
     reading: Annotated[int, Field(ge=1, le=99)]
     coder: Coder
     reason: Annotated[Plain, Field(max_length=300)] | None = None
@@ -237,6 +241,25 @@ class ReportRow(Row):
     how: Plain
     predicted: str | None = None
     learned_from: int | None = None
+
+
+class PredictionRow(Row):
+    """One line of `data/predictions.jsonl`: what the tagger says of a read post that it did not learn from.
+
+    `relevance` is the probability that it is a signal; those of the three phases hold if it is one.
+    """
+
+    url: Url
+    relevance: Probability
+    train: Probability
+    evaluate: Probability
+    iterate: Probability
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> PredictionRow:
+        if abs(self.train + self.evaluate + self.iterate - 1) > _ROUNDED:
+            raise ValueError("the probabilities of the three phases do not add up to 1")
+        return self
 
 
 class DuplicateRow(Row):
@@ -297,6 +320,15 @@ class ChangeRow(Row):
     verdict: Annotated[str, Field(max_length=40)] | None = None
 
 
+class Prediction(NamedTuple):
+    """What the machine says of a post: the probability that it is a signal, and of each phase if it is one."""
+
+    relevance: float
+    train: float
+    evaluate: float
+    iterate: float
+
+
 @dataclass(frozen=True, slots=True)
 class Coding:
     """One reading of one post: who read it (`coder` is a label, no name) and what they said."""
@@ -312,6 +344,8 @@ class Coding:
     run: bool | None
     sure: str | None
     reason: str | None
+    reader: str = "language model"
+    """What kind of reader: a language model, a person, or a visitor of the site who sent a correction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +367,16 @@ class Data:
     derived: list[Post]
     """Posts that only a machine has read and that it takes for signals; none that was read."""
 
+    unread: list[Post]
+    """All posts that only a machine has read, those that it takes for no signal too."""
+
+    said: dict[str, Prediction]
+    """What the machine says, by url: of unread posts, and of read ones that it did not learn from."""
+
     codings: list[Coding]
     duplicates: list[Duplicate]
     report: list[ReportRow]
+    predictions: list[PredictionRow]
     corrections: list[CorrectionRow]
     history: list[HistoryRow]
     changes: list[ChangeRow]
@@ -369,25 +410,28 @@ def read(data: Path) -> Data:
         for name in paths
         for row, line in rows(name, CodedRow, optional=False)
     ]
-    machine = [
-        (_derived(row, words, str(data / name), line), row.signal)
+    derived = [
+        (row, str(data / name), line)
         for name in sorted(p.relative_to(data).as_posix() for p in (data / "derived").glob("*.jsonl"))
         for row, line in rows(name, DerivedRow)
     ]
+    machine = [(_derived(row, words, file, line), row.signal) for row, file, line in derived]
     codings = rows("codings.jsonl", CodingRow, optional=False)
     report = rows("tagger_report.jsonl", ReportRow)
+    predictions = rows("predictions.jsonl", PredictionRow)
     duplicates = rows("duplicates.jsonl", DuplicateRow)
     corrections = rows("corrections.jsonl", CorrectionRow)
     tombstones = rows("tombstones.jsonl", TombstoneRow)
     history = rows("history.jsonl", HistoryRow)
     changes = rows("changes.jsonl", ChangeRow)
-    urls = {post.url for post in posts}
+    urls = read_urls = {post.url for post in posts}
     unread = [(post, signal) for post, signal in machine if post.url not in urls]
     faults += _clashes([*posts, *(post for post, _ in unread)])
-    urls |= {post.url for post, _ in unread}
+    urls = read_urls | {post.url for post, _ in unread}
     referring = [
         *((data / "codings.jsonl", "url", line, row.url) for row, line in codings),
         *((data / "corrections.jsonl", "url", line, row.url) for row, line in corrections),
+        *((data / "predictions.jsonl", "url", line, row.url) for row, line in predictions),
         *(
             (data / "duplicates.jsonl", name, line, getattr(row, name))
             for row, line in duplicates
@@ -408,7 +452,13 @@ def read(data: Path) -> Data:
         vocabulary=words,
         posts=sorted(posts, key=lambda post: post.id),
         derived=sorted((post for post, signal in unread if signal), key=lambda post: post.id),
+        unread=sorted((post for post, _ in unread), key=lambda post: post.id),
+        said={
+            **{row.url: Prediction(row.relevance, row.train, row.evaluate, row.iterate) for row, _ in predictions},
+            **{row.url: _said(row, words) for row, *_ in derived if row.url not in read_urls},
+        },
         report=[row for row, _ in report],
+        predictions=[row for row, _ in predictions],
         codings=sorted((_coding(row) for row, _ in codings), key=lambda coding: (coding.id, coding.reading)),
         duplicates=_standing(row for row, _ in duplicates),
         corrections=[row for row, _ in corrections],
@@ -545,6 +595,14 @@ def _derived(row: DerivedRow, words: Vocabulary, file: str, line: int) -> Post:
     )
 
 
+def _said(row: DerivedRow, words: Vocabulary) -> Prediction:
+    sums = dict.fromkeys(words.phases, 0.0)
+    for theme, probability in row.themes.items():
+        sums[words.themes[theme].phase] += probability
+    total = sum(sums.values()) or 1.0
+    return Prediction(row.relevance, *(sums[phase] / total for phase in ("train", "evaluate", "iterate")))
+
+
 def _thread_id(thread: str) -> str:
     return thread if thread.startswith("rd.") else signal_id(thread)
 
@@ -572,6 +630,7 @@ def _coding(row: CodingRow) -> Coding:
         run=row.run,
         sure=row.sure,
         reason=row.reason,
+        reader=row.reader,
     )
 
 

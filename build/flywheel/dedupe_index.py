@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from flywheel import dedupe
-from flywheel.dedupe import BUCKET, RULES, Flags, Frozen, Hashes, Item, Numbers, Pair, Runs, Texts
+from flywheel.dedupe import BUCKET, RULES, Flags, Frozen, Hashes, Item, Numbers, Pair, Runs, Sketched, Texts
 
 VERSION = repr(
     (
@@ -65,7 +65,9 @@ def build(path: Path, items: Sequence[Item], processes: int = 1) -> list[Pair]:
         parts = each(dedupe.read, ([(i.title, i.body) for i in chunk] for chunk in dedupe.chunks(items)))
         texts = dedupe.joined([*parts] or [dedupe.read([])])
     frozen = dedupe.freeze(items, texts)
-    pairs = dedupe.pairs_of(items, texts, frozen)
+    first = dedupe.first_of_kind(texts)
+    sketched = list(dedupe.sketched(texts, first, frozen))
+    pairs = dedupe.pairs_of(items, texts, first, sketched)
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
@@ -73,7 +75,7 @@ def build(path: Path, items: Sequence[Item], processes: int = 1) -> list[Pair]:
         connection.execute("begin")
         connection.execute("insert into about values (?)", [VERSION])
         connection.execute("insert into frozen values (?, ?)", [frozen.frequent.tobytes(), frozen.rows])
-        _append(connection, 0, items, texts, frozen, dedupe.first_of_kind(texts))
+        _append(connection, 0, items, texts, first, sketched)
         connection.execute("commit")
         connection.executescript(_INDEXES)
     beside.replace(path)
@@ -98,10 +100,12 @@ def add(path: Path, items: Sequence[Item]) -> list[Pair]:
         old_items, old_texts = _fetched(connection, numbers)
         both, together = [*old_items, *items], dedupe.joined([old_texts, texts])
         new = {item.id for item in items}
-        pairs = [pair for pair in dedupe.pairs_of(both, together, frozen) if pair.drop in new]
-        first = dedupe.first_of_kind(together)[len(numbers) :]
+        first = dedupe.first_of_kind(together)
+        found = dedupe.pairs_of(both, together, first, dedupe.sketched(together, first, frozen))
+        pairs = [pair for pair in found if pair.drop in new]
+        first = first[len(numbers) :]
         start = connection.execute("select coalesce(max(number), -1) + 1 from posts").fetchone()[0]
-        _append(connection, start, items, texts, frozen, first)
+        _append(connection, start, items, texts, first, dedupe.sketched(texts, first, frozen))
     return pairs
 
 
@@ -202,8 +206,8 @@ def _append(
     start: int,
     items: Sequence[Item],
     texts: Texts,
-    frozen: Frozen,
     first: Flags,
+    sketched: Iterable[Sketched],
 ) -> None:
     blobs = [_slices(runs) for runs in texts.runs]
     columns = (
@@ -223,10 +227,7 @@ def _append(
         f"insert into posts values ({', '.join('?' * len(columns))})",  # noqa: S608
         zip(*columns, strict=True),
     )
-    for rule, runs in enumerate(texts.runs):
-        own = dedupe.rare(texts, runs, frozen.frequent)
-        posts = dedupe.comparable(texts, own, first)
-        keys = dedupe.sketches(own, posts, frozen.rows)
+    for rule, (_, posts, keys) in enumerate(sketched):
         for band in range(keys.shape[1]):
             order = np.argsort(keys[:, band], kind="stable")
             numbers = (posts[order] + start).astype(np.uint32)

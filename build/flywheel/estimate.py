@@ -6,7 +6,8 @@ linearised variance is k / (k - 1) * sum u(c)^2 / sum(w d)^2 over the k clusters
 (Särndal, Swensson and Wretman, *Model Assisted Survey Sampling*, 5.5 to 5.7). The interval is Student's t with
 k - 1 degrees of freedom on the logit scale. Two methods are named:
 
-process  posts like these: clustered as `cluster_rows` says. What pages print.
+process  posts like these: clustered as `cluster_rows` says, and what readers' switching adds (`switching`). What pages
+         print.
 archive  this archive as it is: rows as drawn, with the finite-population correction; near nil where all was read.
 
 A mean over places gives each the same weight, adds their variances and takes Welch and Satterthwaite's degrees of
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -111,6 +112,8 @@ class Estimate:
     enough: str
     share: float | None = None
     variance: float | None = None
+    reader_variance: float | None = None
+    """The part of `variance` that readers' switching adds; null where no post of the place was read twice."""
     t_df: float | None = None
     low: float | None = None
     high: float | None = None
@@ -171,6 +174,8 @@ _TEXTS = (
     "frame",
     "corpus",
     "labelled_by",
+    "seen",
+    "sure",
 )
 
 
@@ -180,6 +185,8 @@ class Rows:
 
     columns: Mapping[str, Column]
     weight: Floats
+    unit: Ints | None = None
+    """Which post a row belongs to, where one post may have several rows; else each row is a post."""
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -188,7 +195,12 @@ class Rows:
         return self.columns[name]
 
     def where(self, mask: Bools) -> Rows:
-        return Rows({name: column.where(mask) for name, column in self.columns.items()}, self.weight[mask])
+        unit = None if self.unit is None else self.unit[mask]
+        return Rows({name: column.where(mask) for name, column in self.columns.items()}, self.weight[mask], unit)
+
+    def number(self, mask: Bools) -> int:
+        """How many posts the rows under a mask are."""
+        return int(mask.sum()) if self.unit is None else len(np.unique(self.unit[mask]))
 
     @classmethod
     def of(cls, posts: Sequence[Post]) -> Rows:
@@ -259,7 +271,7 @@ def enough(n: int, threads: int) -> str:
 def cluster_rows(rows: Rows) -> tuple[Ints, str]:
     """Which rows hang together: by community where ten communities have a signal after a run, else by author where
     known, else by thread. Returns a number a row (rows of one number are one cluster), and the rule in words."""
-    if len(rows["community"].where(_after_run(rows)).present()) >= COMMUNITIES:
+    if len(rows["community"].where(after_run(rows)).present()) >= COMMUNITIES:
         return rows["community"].codes, COMMUNITY
     author, thread = rows["author"], rows["thread"]
     known = ~author.is_("")
@@ -278,11 +290,15 @@ def clusters(posts: Sequence[Post], vocabulary: Vocabulary) -> tuple[dict[str, s
         here = [post for post in posts if post.place == place]
         rules[place] = cluster_rows(Rows.of(here))[1] if here else ""
         for post in here:
-            if rules[place] == COMMUNITY:
-                names[post.id] = f"c:{post.community}"
-            else:
-                names[post.id] = f"t:{post.thread}" if post.author is None else f"a:{post.author}"
+            names[post.id] = cluster_name(post, rules[place])
     return names, rules
+
+
+def cluster_name(post: Post, rule: str) -> str:
+    """The cluster of one post of a place that is clustered by `rule`, named so that it tells its kind."""
+    if rule == COMMUNITY:
+        return f"c:{post.community}"
+    return f"t:{post.thread}" if post.author is None else f"a:{post.author}"
 
 
 def counted(posts: Iterable[Post], vocabulary: Vocabulary) -> Iterator[Post]:
@@ -324,7 +340,7 @@ def _every(rows: Rows) -> Bools:
     return np.ones(len(rows), dtype=bool)
 
 
-def _after_run(rows: Rows) -> Bools:
+def after_run(rows: Rows) -> Bools:
     return ~rows["phase"].is_("train")
 
 
@@ -347,17 +363,47 @@ def measures(vocabulary: Vocabulary) -> list[Measure]:
     """Every published measure, as data."""
     return [
         Measure("of_100", _every, {phase: _is("phase", phase) for phase in vocabulary.phases}, groups=True),
-        Measure("after_run", _every, {"after_run": _after_run}, groups=True),
-        Measure("headline", _after_run, {"evaluate": _is("phase", "evaluate")}, groups=True),
+        Measure("after_run", _every, {"after_run": after_run}, groups=True),
+        Measure("headline", after_run, {"evaluate": _is("phase", "evaluate")}, groups=True),
         Measure("theme", _every, {theme: _is("theme", theme) for theme in vocabulary.themes}, groups=False),
-        Measure("ask", _after_run, {ask: _is("ask", ask) for ask in vocabulary.asks}, groups=False),
+        Measure("ask", after_run, {ask: _is("ask", ask) for ask in vocabulary.asks}, groups=False),
     ]
 
 
-def estimates(posts: Sequence[Post], vocabulary: Vocabulary, read_by_archive: Mapping[str, int]) -> list[Estimate]:
-    """All rows of the table `estimates` but the sensitivity variants, in order of their key.
+ReaderPart = Callable[[Measure, Estimate], float | None]
+"""The variance that readers' switching adds to a place's share, from the row that has all but the interval."""
 
-    `posts` are those of `counted`; `read_by_archive` says how many posts of each archive were read, signals or not.
+
+def nobody(_: Measure, __: Estimate) -> None:
+    """The part of readers where no post was read twice."""
+
+
+def scaled(published: Iterable[Estimate]) -> ReaderPart:
+    """The readers' part of other windows and choices: that of the published share of all years at the same place, for
+    as many posts as there are. So SQL on `cells` can add what the build adds (view `reader_parts`)."""
+    parts = {
+        (row.measure, row.subject, row.value): row.reader_variance * row.denominator
+        for row in published
+        if row.by == "place" and row.method == "process" and row.reader_variance is not None
+    }
+
+    def part(measure: Measure, row: Estimate) -> float | None:
+        known = parts.get((measure.name, row.subject, row.value))
+        return None if known is None else known / row.denominator
+
+    return part
+
+
+def estimates(
+    posts: Sequence[Post],
+    vocabulary: Vocabulary,
+    read_by_archive: Mapping[str, int],
+    readers: ReaderPart = nobody,
+) -> list[Estimate]:
+    """The published rows of the table `estimates`, in order of their key; `variants` adds the others.
+
+    `posts` are those of `counted`; `read_by_archive` says how many posts of each archive were read, signals or not;
+    `readers` gives what readers' switching adds to the interval `process` of a place.
     """
     rows = Rows.of(posts)
     spans = windows(posts)
@@ -365,14 +411,27 @@ def estimates(posts: Sequence[Post], vocabulary: Vocabulary, read_by_archive: Ma
     for by, value, group in _groups(rows):
         codes, _ = cluster_rows(group)
         frame = vocabulary.places[value].frame if by == "place" else "population, neutral"
+        reader_part = readers
         for span in spans:
-            inside = _inside(group, span)
+            inside = in_window(group, span)
             part, part_codes = group.where(inside), codes[inside]
             for measure in measures(vocabulary):
                 if by == "place" or measure.groups:
-                    found += _of_group(measure, part, part_codes, by, value, span, frame, vocabulary, read_by_archive)
-    found += _means(found, vocabulary)
-    return sorted(found, key=lambda e: (e.measure, e.subject, e.by, e.value, e.window, e.variant, e.method))
+                    named = Group(by, value, span.window, frame)
+                    found += of_group(measure, part, part_codes, named, vocabulary, read_by_archive, reader_part)
+            reader_part = scaled(found)
+    found += means(found, drawn(vocabulary))
+    return sorted(found, key=key)
+
+
+def drawn(vocabulary: Vocabulary) -> list[str]:
+    """The places that enter a mean: those where everything, or a random draw, was read."""
+    return [slug for slug, place in vocabulary.places.items() if place.frame == "population"]
+
+
+def key(row: Estimate) -> tuple[str, ...]:
+    """What no two rows of `estimates` share, in the order in which they stand there."""
+    return row.measure, row.subject, row.by, row.value, row.window, row.variant, row.method
 
 
 def _groups(rows: Rows) -> Iterator[tuple[str, str, Rows]]:
@@ -388,24 +447,35 @@ def _groups(rows: Rows) -> Iterator[tuple[str, str, Rows]]:
                 yield by, value, public.where(column.codes == code)
 
 
-def _inside(rows: Rows, span: Window) -> Bools:
+def in_window(rows: Rows, span: Window) -> Bools:
     """Undated rows are inside the window of all years and outside every other."""
     return _every(rows) if span.role == "all" else rows["month"].between(span.first_month, span.last_month)
 
 
-def _of_group(
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the rows of one share have in common, as the table `estimates` names it."""
+
+    by: str
+    value: str
+    window: str
+    frame: str
+    variant: str = ""
+
+
+def of_group(
     measure: Measure,
     rows: Rows,
     codes: Ints,
-    by: str,
-    value: str,
-    span: Window,
-    frame: str,
+    group: Group,
     vocabulary: Vocabulary,
-    read_by_archive: Mapping[str, int],
+    read_by_archive: Mapping[str, int] | None = None,
+    readers: ReaderPart = nobody,
 ) -> Iterator[Estimate]:
+    """One measure among the rows of one group, clustered by `codes`; the method `archive` too where the group is a
+    population and it is known how many posts of each archive were read. `readers` widens `process`."""
     among = measure.among(rows)
-    n = int(among.sum())
+    n = rows.number(among)
     counted_rows = rows.where(among)
     threads = len(counted_rows["thread"].present())
     judged = enough(n, threads)
@@ -416,21 +486,21 @@ def _of_group(
         base = Estimate(
             measure=measure.name,
             subject=subject,
-            by=by,
-            value=value,
-            window=span.window,
-            variant="",
+            by=group.by,
+            value=group.value,
+            window=group.window,
+            variant=group.variant,
             method="process",
-            frame=frame,
+            frame=group.frame,
             numerator=float(rows.weight[hit].sum()),
             denominator=float(rows.weight[among].sum()),
             n=n,
-            n_numerator=int(hit.sum()),
+            n_numerator=rows.number(hit),
             n_coded=n - machine,
             n_machine=machine,
             threads=threads,
             clusters=len(np.unique(codes[among])),
-            n_places=int(by == "place"),
+            n_places=int(group.by == "place"),
             first_month=months[0] if months else None,
             last_month=months[-1] if months else None,
             enough=judged,
@@ -439,13 +509,15 @@ def _of_group(
             yield replace(base, enough="few")
             continue
         found = ratio(rows.weight, hit, among, codes)
-        yield _with_interval(base, found.share, found.variance, found.clusters - 1)
-        if frame == "population":
+        part = readers(measure, replace(base, share=found.share)) if group.by in ("", "place") else None
+        whole = replace(base, reader_variance=part)
+        yield with_interval(whole, found.share, found.variance + (part or 0.0), found.clusters - 1)
+        if group.frame == "population" and read_by_archive is not None:
             variance, drawn, unread = _archive_variance(found.share, rows, hit, among, vocabulary, read_by_archive)
-            yield _with_interval(replace(base, method="archive"), found.share, variance, drawn - 1, unread)
+            yield with_interval(replace(base, method="archive"), found.share, variance, drawn - 1, unread)
 
 
-def _with_interval(row: Estimate, share: float, variance: float, df: float, unread: float = 1.0) -> Estimate:
+def with_interval(row: Estimate, share: float, variance: float, df: float, unread: float = 1.0) -> Estimate:
     """The row with its share and interval. `unread` is the part of the population that an open bound speaks of."""
     if 0 < share < 1:
         low, high = interval(share, variance, df)
@@ -480,11 +552,11 @@ def _archive_variance(
     return variance / float(weighted.sum()) ** 2, drawn, max(0.0, 1 - drawn / matched)
 
 
-def _means(found: Sequence[Estimate], vocabulary: Vocabulary) -> Iterator[Estimate]:
-    """The mean over the places of the population that are thick enough; below three, a row without a share."""
+def means(found: Sequence[Estimate], entering: Collection[str]) -> Iterator[Estimate]:
+    """The mean over the places named that are thick enough; below three, a row without a share."""
     by_key: dict[tuple[str, str, str, str], list[Estimate]] = {}
     for row in found:
-        if row.by == "place" and vocabulary.places[row.value].frame == "population":
+        if row.by == "place" and row.value in entering:
             by_key.setdefault((row.measure, row.subject, row.window, row.method), []).append(row)
     for (*_, method), places in by_key.items():
         thick = [row for row in places if row.enough == "enough"]
@@ -495,8 +567,10 @@ def _means(found: Sequence[Estimate], vocabulary: Vocabulary) -> Iterator[Estima
             continue
         shares = [row.share or 0.0 for row in thick]
         share, variance, df = mean(shares, [row.variance or 0.0 for row in thick], [row.t_df or 1.0 for row in thick])
+        parts = [row.reader_variance for row in thick if row.reader_variance is not None]
+        base = replace(base, reader_variance=sum(parts) / len(thick) ** 2 if parts else None)
         if all(0 < of_place < 1 for of_place in shares):
-            yield _with_interval(base, share, variance, df)
+            yield with_interval(base, share, variance, df)
         else:
             low, high = mean_of_bounds(shares, [row.low or 0.0 for row in thick], [row.high or 0.0 for row in thick])
             yield replace(base, share=share, variance=variance, t_df=df, low=low, high=high)
@@ -506,6 +580,7 @@ def _means(found: Sequence[Estimate], vocabulary: Vocabulary) -> Iterator[Estima
             yield replace(
                 base,
                 method="places",
+                reader_variance=None,
                 share=float(np.mean(shares)),
                 variance=spread,
                 t_df=len(shares) - 1,
@@ -522,7 +597,7 @@ def _pooled(rows: Sequence[Estimate], places: int) -> Estimate:
         rows[0],
         by="",
         value="",
-        frame="population",
+        frame=", ".join(sorted({row.frame for row in rows}, reverse=True)),
         numerator=total("numerator"),
         denominator=total("denominator"),
         n=total("n"),

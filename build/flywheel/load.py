@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from flywheel import estimate
+from flywheel.agreement import Agreement
 from flywheel.data import ChangeRow, Coding, Duplicate, HistoryRow, ReportRow
 from flywheel.estimate import Estimate, Window
 from flywheel.schema import TABLES, VIEWS
@@ -50,7 +51,9 @@ class Tables:
     codings: Sequence[Coding]
     duplicates: Sequence[Duplicate]
     report: Sequence[ReportRow]
+    agreement: Sequence[Agreement]
     windows: Sequence[Window]
+    variants: Sequence[Mapping[str, Any]]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
     history: Sequence[HistoryRow]
@@ -77,10 +80,15 @@ def _vocabulary(family: str) -> Callable[[Tables, Texts], Rows]:
 
 def _sources(tables: Tables, _: Texts) -> Rows:
     for row in _vocabulary("sources")(tables, _):
-        yield {**row, "text_policy": row["text"]}
+        yield {**row, "text_policy": row["text"], "licence_url": row["licence_url"] or None}
 
 
 ENTERS = {"population": "the mean", "neutral": "beside the mean", "targeted": "counts only"}
+
+
+def _wants(tables: Tables, _: Texts) -> Rows:
+    for row in _vocabulary("wants")(tables, _):
+        yield {**row, "themes": json.dumps(row["themes"])}
 
 
 def _places(tables: Tables, _: Texts) -> Rows:
@@ -147,7 +155,7 @@ def _screened(tables: Tables, _: Texts) -> Rows:
 
 
 def _codings(tables: Tables, _: Texts) -> Rows:
-    urls = {post.id: post.url for post in tables.before_folding}
+    urls = {post.id: post.url for post in (*tables.before_folding, *tables.derived)}
     for coding in tables.codings:
         yield {
             **asdict(coding),
@@ -184,13 +192,16 @@ def _cells(tables: Tables, _: Texts) -> Rows:
 
 
 def _estimates(tables: Tables, _: Texts) -> Rows:
-    digits = {"variance": 12, "t_df": 3}
+    digits = {"variance": 12, "reader_variance": 12, "t_df": 3}
     for row in tables.estimates:
         yield {k: round(v, digits.get(k, 6)) if isinstance(v, float) else v for k, v in asdict(row).items()}
 
 
 def _flow(tables: Tables, _: Texts) -> Rows:
-    """How many posts each stage left, by archive ('search' for what was found by query) and source."""
+    """How many posts each stage left, by archive ('search' for what was found by query) and source.
+
+    Beside the stages of reading stand the posts that nobody read and that the machine takes for signals.
+    """
     kept = {post.id for post in tables.posts}
     stages: tuple[tuple[str, Callable[[Post], bool]], ...] = (
         ("read", lambda post: True),
@@ -207,6 +218,10 @@ def _flow(tables: Tables, _: Texts) -> Rows:
             yield {**named, "stage": "matched", "position": 1, "posts": known.matched}
         for position, (stage, passes) in enumerate(stages, 2):
             yield {**named, "stage": stage, "position": position, "posts": sum(map(passes, posts))}
+    machine = Counter((post.archive or "search", post.source, post.corpus) for post in tables.derived)
+    for (archive, source, corpus), count in sorted(machine.items()):
+        named = {"archive": archive, "source": source, "corpus": corpus}
+        yield {**named, "stage": "machine", "position": len(stages) + 2, "posts": count}
 
 
 def _versions(tables: Tables, _: Texts) -> Rows:
@@ -226,6 +241,7 @@ def _by(posts: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list
 ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     **{family: _vocabulary(family) for family in ("phases", "themes", "asks", "whys", "external")},
     "sources": _sources,
+    "wants": _wants,
     "places": _places,
     "archives": _archives,
     "communities": _communities,
@@ -235,10 +251,12 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "duplicates": lambda tables, _: map(asdict, tables.duplicates),
     "codings": _codings,
     "windows": lambda tables, _: map(asdict, tables.windows),
+    "variants": lambda tables, _: tables.variants,
     "cells": _cells,
     "estimates": _estimates,
     "student_t": lambda *_: ({"df": df, "t": t} for df, t in estimate.student_t().items()),
     "tagger_report": lambda tables, _: ({**row.model_dump(), "figure": row.value} for row in tables.report),
+    "reader_agreement": lambda tables, _: map(asdict, tables.agreement),
     "flow": _flow,
     "versions": _versions,
     "history": lambda tables, _: (row.model_dump() for row in tables.history),

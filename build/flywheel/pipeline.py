@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flywheel import data, dedupe, estimate, load
+from flywheel import agreement, data, dedupe, estimate, gold, load, ppi, switching, variants
 from flywheel.data import Coding, CorrectionRow
 from flywheel.signal import Post, signal_id
 from flywheel.vocabulary import Vocabulary
@@ -54,8 +54,15 @@ def readers(codings: Sequence[Coding], corrections: Sequence[CorrectionRow]) -> 
         post = signal_id(row.url)
         last[post] += 1
         labels = row.model_dump(include={"pain", "theme", "why", "ask", "run", "sure", "reason"})
-        found.append(Coding(id=post, reading=last[post], coder="reader", also=tuple(row.also), **labels))
+        found.append(
+            Coding(id=post, reading=last[post], coder="reader", also=tuple(row.also), reader="visitor", **labels)
+        )
     return sorted(found, key=lambda coding: (coding.id, coding.reading))
+
+
+def _taken_for_signals(found: data.Data, unread: Iterable[Post]) -> list[Post]:
+    signals = {post.id for post in found.derived}
+    return [post for post in unread if post.id in signals]
 
 
 def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda line: None) -> load.Built:
@@ -63,16 +70,22 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     say(f"reading {folder}")
     found = data.read(folder)
     words = found.vocabulary
-    posts = list(correct(forget(found.posts, found.tombstones), found.corrections, words))
+    read, unread = gold.with_added(found.posts, found.unread, found.codings, words)
+    posts = list(correct(forget(read, found.tombstones), found.corrections, words))
     distinct = list(dedupe.fold(posts, found.duplicates))
-    derived = list(dedupe.fold(forget(found.derived, found.tombstones), found.duplicates))
+    derived = list(dedupe.fold(forget(_taken_for_signals(found, unread), found.tombstones), found.duplicates))
     say(f"{len(posts):,} posts read, {len(distinct):,} distinct; {len(derived):,} more taken for signals by machine")
 
     counted = list(estimate.counted(distinct, words))
     read_by_archive = Counter(post.archive for post in posts if post.archive)
     clusters, rules = estimate.clusters(counted, words)
     distinct = [replace(post, cluster=clusters.get(post.id)) for post in distinct]
-    shares = estimate.estimates(counted, words, read_by_archive)
+    spans = estimate.windows(counted)
+    readers_switch = switching.part_of(distinct, found.codings, words)
+    shares = estimate.estimates(counted, words, read_by_archive, readers_switch)
+    base = variants.Base(distinct, counted, found.codings, rules, words, estimate.scaled(shares))
+    shares += (row for span in spans if span.role == "all" for row in variants.estimates(base, span))
+    shares += ppi.read_and_machine(distinct, unread, found.said, words)
     signals = sum(post.verdict == "signal" for post in distinct)
     say(f"{signals:,} signals, {len(counted):,} of them carry a share, {len(shares):,} estimates")
 
@@ -86,8 +99,10 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
         codings=[coding for coding in readers(found.codings, found.corrections) if coding.id in kept],
         duplicates=[pair for pair in found.duplicates if {pair.keep, pair.drop} <= kept],
         report=found.report,
-        windows=estimate.windows(counted),
-        estimates=shares,
+        agreement=agreement.agreement(posts, found.codings, words, rules),
+        windows=spans,
+        variants=variants.described(base),
+        estimates=sorted(shares, key=estimate.key),
         clustered_by=rules,
         history=found.history,
         changes=found.changes,

@@ -12,12 +12,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 _INTEGER = _names(
-    """author cell clusters df matched n n_coded n_machine n_numerator n_places n_replies n_shares number pain position
-    posts learned_from posts_read reading readings run score signals support threads"""
+    """author cell clusters df known learned_from matched n n_coded n_machine n_numerator n_places n_replies n_shares
+    number pain position posts posts_read reading readings run same score signals support threads warning"""
 )
 _REAL = _names(
-    """change confidence denominator figure high low numerator probability share share_before similarity t t_df variance
-    weight"""
+    """change confidence denominator figure high low numerator part probability reader_variance share share_before
+    similarity t t_df variance weight"""
 )
 
 
@@ -56,7 +56,7 @@ TABLES: dict[str, Table] = {
     ),
     "asks": _table("slug title description position", pk="slug"),
     "whys": _table("slug title description position", pk="slug"),
-    "sources": _table("slug title community_is text_policy terms position", pk="slug"),
+    "sources": _table("slug title community_is text_policy licence licence_url terms position", pk="slug"),
     "places": _table("slug title short frame enters description clustered_by position", pk="slug"),
     "archives": _table(
         """slug title source place matched posts_read signals first_month last_month holds obtained leaves_out
@@ -89,12 +89,13 @@ TABLES: dict[str, Table] = {
     ),
     "duplicates": _table("drop keep method similarity", pk="drop keep"),
     "codings": _table(
-        "post url reading coder pain theme also phase why ask run sure reason",
+        "post url reading reader coder pain theme also phase why ask run sure reason",
         pk="post reading",
         references="theme:themes phase:phases why:whys ask:asks",
-        indexes="reading coder theme",
+        indexes="reading reader coder theme",
     ),
     "windows": _table("window role title first_month last_month", pk="window"),
+    "variants": _table("variant family title description known warning position", pk="variant"),
     "cells": _table(
         "cell place archive frame corpus month theme phase ask seen sure cluster number weight",
         pk="cell",
@@ -103,15 +104,19 @@ TABLES: dict[str, Table] = {
     ),
     "estimates": _table(
         """measure subject by value window variant method share low high n n_numerator numerator denominator threads
-        clusters n_places n_coded n_machine variance t_df frame first_month last_month enough""",
+        clusters n_places n_coded n_machine variance reader_variance t_df frame first_month last_month enough""",
         pk="measure subject by value window variant method",
-        references="window:windows",
-        indexes="by+value",
+        references="window:windows variant:variants",
+        indexes="by+value variant",
     ),
     "student_t": _table("df t", pk="df"),
     "tagger_report": _table(
         "task subject measure seen how predicted learned_from figure low high support",
         pk="task subject measure seen how predicted learned_from",
+    ),
+    "reader_agreement": _table(
+        "question by value coefficient figure low high n same clusters enough",
+        pk="question by value coefficient",
     ),
     "flow": _table(
         "archive source corpus stage position posts",
@@ -130,6 +135,7 @@ TABLES: dict[str, Table] = {
         pk="version kind measure subject place",
         references="version:versions",
     ),
+    "wants": _table("slug title could ask themes position", pk="slug", references="ask:asks"),
     "external": _table("slug figure unit says how who url position", pk="slug"),
 }
 """Every table but `build_info`, in the order in which they are written: what is referred to comes first."""
@@ -164,6 +170,16 @@ VIEWS: dict[str, View] = {
         join windows w on w.window = e.window
         left join places p on e."by" = 'place' and p.slug = e.value
         where e.variant = ''
+        """,
+    ),
+    # What readers' switching adds to the variance of a place's share, times its denominator: divide it by another
+    # denominator for another choice of posts. SQL on cells adds it as the build does.
+    "reader_parts": View(
+        _names("measure subject place part denominator"),
+        """
+        select measure, subject, value as place, reader_variance * denominator as part, denominator
+        from estimates join windows using (window)
+        where variant = '' and method = 'process' and "by" = 'place' and role = 'all' and reader_variance is not null
         """,
     ),
 }

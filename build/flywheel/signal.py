@@ -30,6 +30,8 @@ _HOSTS = {
     "hf.co": "huggingface.co",
 }
 
+_UNFIT = re.compile(r'[\s\x00-\x1f"<>\\^`{|}]')
+
 # (what the url looks like, what its id looks like), first match wins. The last part of every pattern names the
 # item, so two items differ; a clash between sites or odd names is found at build time (`data.read`).
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -120,7 +122,7 @@ def canonical_url(url: str) -> str:
     Stack Exchange without one too.
     Raises ValueError where the text is no web address at all.
     """
-    if any(c.isspace() or ord(c) < 32 or c in '"<>\\^`{|}' for c in url):
+    if _UNFIT.search(url):
         raise ValueError("a url holds no blanks, quotes or control characters")
     try:
         url.encode("ascii")

@@ -34,15 +34,19 @@ def percent(value: float) -> str:
 
 
 def standalone(svg: str, width: int = 720, ground: str = "#ffffff") -> str:
-    """A chart as a file of its own, to open anywhere: with viewBox, ground and font, and without links."""
+    """A chart as a file of its own, to open anywhere: with viewBox, ground and font, and without links. `width` is for
+    charts that fill what they are given."""
     height = re.search(r' height="(\d+)"', svg)
     if height is None or not svg.startswith("<svg "):
         raise ValueError("not a chart")
+    own = re.match(r'<svg [^>]*? width="(\d+)"', svg)
+    width = int(own[1]) if own else width
     margin, tall = 16, int(height[1])
     box = f"{-margin} {-margin} {width + 2 * margin} {tall + 2 * margin}"
     paper = element("rect", x=-margin, y=-margin, width="100%", height="100%", fill=ground)
     alone = re.sub(r"<a [^>]*>", "<g>", str(svg)).replace("</a>", "</g>")
-    alone = alone.replace('role="group"', 'role="img"', 1).replace('width="100%"', f'width="{width}"', 1)
+    alone = alone.replace('role="group"', 'role="img"', 1)
+    alone = alone if own else alone.replace('width="100%"', f'width="{width}"', 1)
     outer = element(
         "svg",
         paper,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flywheel.dedupe import Pair
     from flywheel.features import Text
     from flywheel.tag import Model
+    from flywheel.train import Trained
 
 Texts = dict[str, tuple[str, str]]
 """Title and body by url."""
@@ -130,7 +131,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
     return count
 
 
-def _stop(error: Exception) -> NoReturn:
+def stop(error: Exception) -> NoReturn:
     lines = [str(fault) for fault in error.faults] if isinstance(error, FaultsError) else [str(error)]
     for line in lines:
         click.echo(line, err=True)
@@ -165,7 +166,7 @@ def classify(root: Path, source: Path, out: Path, model_folder: Path | None, pro
         model = tag.load(model_folder or root / "data" / "tagger")
         posts = read_posts(source)
     except (FaultsError, tag.ModelError) as error:
-        _stop(error)
+        stop(error)
     texts = [(post.id, Text(post.title, post.body, post.community)) for post in posts]
     chunks = (texts[at : at + _CHUNK] for at in range(0, len(texts), _CHUNK))
     with dedupe.workers(processes if len(texts) > _ALONE else 1) as each:
@@ -206,7 +207,7 @@ def dedupe_command(
         else:
             pairs = dedupe_index.add(index, items)
     except (FaultsError, dedupe_index.CopiesIndexError) as error:
-        _stop(error)
+        stop(error)
     new = undecided(pairs, known)
     write_lines(out, (json.dumps(pair._asdict()) for pair in new))
     copies = sum(pair.method != dedupe.ME_TOO for pair in new)
@@ -260,8 +261,8 @@ def texts_at_hand(root: Path, store: Path | None) -> Texts:
 def train_command(root: Path, store: Path | None, model_folder: Path | None, report: bool) -> None:
     """Learns a model from data/ and the texts at hand, and measures it on posts left out.
 
-    Writes data/tagger and data/tagger_report.jsonl. No text of a post is kept: words and n-grams that at least five
-    posts hold, and numbers.
+    Writes data/tagger, data/predictions.jsonl and data/tagger_report.jsonl. No text of a post is kept: words and
+    n-grams that at least five posts hold, and numbers.
     """
     from flywheel import evaluate, tag, train
 
@@ -270,10 +271,11 @@ def train_command(root: Path, store: Path | None, model_folder: Path | None, rep
         trained = train.train(posts, texts_at_hand(root, store), found.vocabulary)
         rows = evaluate.report(trained, found.vocabulary, partial(click.echo, err=True)) if report else []
     except (FaultsError, train.TrainingError) as error:
-        _stop(error)
+        stop(error)
     folder = model_folder or root / "data" / "tagger"
     tag.save(trained.model, folder)
     click.echo(f"model {trained.model.version} learned from {len(trained.raw):,} posts, in {folder}", err=True)
+    write_lines(root / "data" / "predictions.jsonl", map(json.dumps, predictions(trained)))
     if report:
         write_lines(root / "data" / "tagger_report.jsonl", (json.dumps(row.line()) for row in rows))
         for row in rows:
@@ -281,6 +283,23 @@ def train_command(root: Path, store: Path | None, model_folder: Path | None, rep
                 click.echo(
                     f"{row.task:>10} {row.subject:>20} {row.seen:>9} {row.how:>24} {row.measure}: {row.value:.3f}"
                 )
+
+
+def predictions(trained: Trained) -> Iterator[dict[str, Any]]:
+    """One line a read post of the population, in order of the url: what models say of it that did not see it.
+
+    As `classify` would say it, `relevance` is 0 where the rule of words keeps a post out.
+    """
+    from flywheel import relevance, tag
+
+    model, said = trained.model, trained.probabilities
+    phases = list(dict.fromkeys(model.phases.values()))
+    sums = tag.phase_sums(said.themes, [model.phases[name] for name in model.theme.classes], phases)
+    passes = relevance.may_be([example.text for example in trained.raw])
+    rows = zip(trained.raw, (said.relevance * passes).round(4).tolist(), sums.round(4).tolist(), strict=True)
+    for example, relevant, shares in sorted(rows, key=lambda row: row[0].post.url):
+        if example.post.frame == "population":
+            yield {"url": example.post.url, "relevance": relevant} | dict(zip(phases, shares, strict=True))
 
 
 @click.command(name="tag")
@@ -297,7 +316,7 @@ def tag_command(root: Path, model_folder: Path | None) -> None:
         if not archive_texts.at_hand(folder):
             raise tag.ModelError(f"the archives are not in {folder}: there is nothing to tag")
     except (FaultsError, tag.ModelError) as error:
-        _stop(error)
+        stop(error)
     read = {post.url for post in found.posts}
     unread = [post for post in archive_texts.posts(folder) if post.url not in read]
     unread = [post for post in unread if signal_id(post.url) not in found.tombstones]
@@ -365,7 +384,7 @@ def fold_command(root: Path, store: Path | None) -> None:
         texts = texts_at_hand(root, store)
         known = _decided(path) if path.exists() else set()
     except FaultsError as error:
-        _stop(error)
+        stop(error)
     posts = sorted((p for p in posts if p.url in texts), key=lambda p: (p.created or p.month or "9", p.id))
     items = [Item(p.url, *texts[p.url], p.community, "" if p.author is None else str(p.author)) for p in posts]
     new = undecided(dedupe.find_pairs(items), known)
@@ -389,7 +408,7 @@ def explain(root: Path, url: str, store: Path | None, model_folder: Path | None)
         address = canonical_url(url)
         _, posts = read_posts_of(root)
     except (FaultsError, tag.ModelError, ValueError) as error:
-        _stop(error)
+        stop(error)
     texts = texts_at_hand(root, store)
     read = next((post for post in posts if post.url == address), None)
     if address not in texts:

@@ -1,4 +1,4 @@
-"""The vocabulary of `data/*.yml`: themes, sources, places, archives, tools, figures of others, the site itself.
+"""The vocabulary of `data/*.yml`: themes, sources, places, archives, tools, wants, figures of others, the site.
 
 `read(data)` returns one `Vocabulary` or the faults that stopped it. Everything a row may name stands here, so that
 a new source, place or theme is a line of YAML and no line of code.
@@ -56,6 +56,8 @@ class Source(Entry):
     community: str
     community_is: str = Text
     text: Literal["full", "excerpt", "link"]
+    licence: str = Text
+    licence_url: str = Field(default="", pattern=r"^(https://\S+)?$")
     terms: str = Text
 
     @field_validator("community")
@@ -108,6 +110,16 @@ class External(Entry):
     url: str = Field(pattern=r"^https://")
 
 
+class Want(Entry):
+    """What a service could do; the signals behind it answer `ask`, or bear one of `themes` as their main one."""
+
+    slug: str = Slug
+    title: str = Text
+    ask: str | None = None
+    themes: tuple[str, ...] = ()
+    could: str = Text
+
+
 class Site(Entry):
     title: str = Text
     subtitle: str = Text
@@ -118,6 +130,7 @@ class Site(Entry):
     licence_data: str = Text
     licence_data_url: str = Field(pattern=r"^https://")
     licence_code: str = Text
+    takedown_within: str = Text
 
 
 class Name(Entry):
@@ -142,6 +155,7 @@ _LISTS: Mapping[str, type[Entry]] = {
     "places": Place,
     "archives": Archive,
     "external": External,
+    "wants": Want,
 }
 
 
@@ -161,6 +175,7 @@ class Vocabulary:
     places: dict[str, Place]
     archives: dict[str, Archive]
     external: dict[str, External]
+    wants: dict[str, Want]
     tools: tuple[Name, ...]
     models: tuple[Name, ...]
     site: Site
@@ -223,6 +238,9 @@ def _references(data: Path, vocabulary: Vocabulary) -> list[Fault]:
         *(("taxonomy.yml", f"{t.slug}.phase", t.phase, vocabulary.phases) for t in vocabulary.themes.values()),
         *(("archives.yml", f"{a.slug}.source", a.source, vocabulary.sources) for a in vocabulary.archives.values()),
     ]
+    for want in vocabulary.wants.values():
+        named += [("wants.yml", f"{want.slug}.themes", x, vocabulary.themes) for x in want.themes]
+        named += [("wants.yml", f"{want.slug}.ask", x, vocabulary.asks) for x in (want.ask,) if x]
     for place in vocabulary.places.values():
         named += [("places.yml", f"{place.slug}.match.archive", x, vocabulary.archives) for x in place.match.archive]
         named += [("places.yml", f"{place.slug}.match.source", x, vocabulary.sources) for x in place.match.source]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +19,16 @@ from tests.conftest import ROOT
 OUR_PAGES = [
     "/",
     "/memo",
+    "/iterate",
+    "/recount?place=reddit&place=hub&place=openai-forum&export-load=evaluate",
     "/themes",
     "/themes/continual-updates",
     "/method",
     "/downloads",
     "/changes",
+    "/api",
+    "/datasheet",
+    "/takedown",
     "/search?q=resume+checkpoint",
 ]
 MISSING = "/themes/vibes"
@@ -35,6 +41,9 @@ EVERY_PAGE = [
     "/signals?sql=select+*+from+estimates+limit+20",
     MISSING,
 ]
+
+# What the run saw, for whoever wants to look; not committed.
+PICTURES = ROOT / "test-results" / "pages"
 
 pytestmark = pytest.mark.browser
 
@@ -92,6 +101,8 @@ def test_every_page_in_every_dress(
         if script:
             holds_together(page, wrong)
             assert violations(page) == [], path
+            name = re.sub(r"\W+", "-", path).strip("-") or "home"
+            page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
         else:
             assert page.locator("main").inner_text().strip(), path
         page.context.close()
@@ -148,6 +159,29 @@ def test_a_drill_works_without_script(chromium: Browser, address: str) -> None:
     page.click("a[rel=next]")
     assert page.locator(".posts li").first.inner_text() != first
     assert "place=openai-forum" in page.url
+
+
+def test_a_reader_counts_anew_with_script_and_without(chromium: Browser, address: str) -> None:
+    said = []
+    for script in (True, False):
+        page, wrong = opened(chromium, f"{address}/recount", java_script_enabled=script)
+        before = page.locator("#results .lead").inner_text()
+        page.click("summary:has-text('Where each theme belongs')")
+        page.select_option("select[name=export-load]", "evaluate")
+        page.click("button:has-text('Count again')")
+        page.wait_for_url("**export-load=evaluate**")
+        page.locator("#results :text('With export and load counts in evaluate')").wait_for()
+        said.append(page.locator("#results .lead").inner_text())
+        assert said[-1] != before
+        assert page.locator("select[name=export-load]").input_value() == "evaluate"
+        assert wrong == []
+    assert said[0] == said[1]
+
+
+def test_the_memo_prints_on_four_pages(chromium: Browser, address: str) -> None:
+    page, _ = opened(chromium, f"{address}/memo")
+    paper = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 4
 
 
 def test_the_first_view_of_the_memo_is_light(chromium: Browser, address: str) -> None:

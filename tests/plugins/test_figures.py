@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
@@ -64,3 +65,18 @@ def test_hostile_parameters_stay_text(site: Site) -> None:
 @pytest.mark.parametrize("path", ["/figures/nowhere.svg", "/figures/By_phase.svg", "/figures/by_phase"])
 def test_an_unknown_figure_is_404(site: Site, path: str) -> None:
     assert asyncio.run(site.datasette().client.get(path)).status_code == 404
+
+
+def test_a_figure_as_png_is_its_chart_in_pixels(site: Site) -> None:
+    async def run() -> tuple[bytes, bytes, int]:
+        client = site.datasette().client
+        first = await client.get("/figures/by_phase.png?place=hub")
+        again = await client.get("/figures/by_phase.png?place=hub")
+        svg = (await client.get("/figures/by_phase.svg?place=hub")).text
+        assert first.headers["content-type"] == "image/png"
+        return first.content, again.content, int(str(ElementTree.fromstring(svg).get("width")))
+
+    first, again, width = asyncio.run(run())
+    assert first == again
+    assert first.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">I", first[16:20]) == (2 * width,)
