@@ -75,13 +75,28 @@ def row(folder: Path, week: str, imported: Cost | None, cost: Cost) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def unread(data: Path, copy: Path) -> None:
+    """A copy of the data without what a machine read, for that was read from these very archives, and its copies."""
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("derived"))
+    urls = {
+        json.loads(line)["url"]
+        for path in (copy / "signals").glob("*.jsonl")
+        for line in path.read_text(encoding="utf-8").splitlines()
+    }
+    for name, fields in (("duplicates.jsonl", ("keep", "drop")), ("codings.jsonl", ("url",))):
+        if (copy / name).exists():
+            lines = (copy / name).read_text(encoding="utf-8").splitlines()
+            kept = (line for line in lines if {json.loads(line)[field] for field in fields} <= urls)
+            (copy / name).write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
 def main(archives: Path) -> None:
     weeks = sorted(archives.glob(WEEKS))
     if not weeks:
         raise SystemExit(f"no {WEEKS} in {archives}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        shutil.copytree(ROOT / "data", folder / "data")
+        unread(ROOT / "data", folder / "data")
         rows = [row(folder, "before", None, refreshed(folder, "2025-06-29"))]
         print(HEAD, rows[0], sep="\n", flush=True)
         steps = []

@@ -54,7 +54,8 @@ def test_shares_are_those_of_the_estimates(database: Path) -> None:
             (measure, subject, place): share
             for measure, subject, place, share in db.execute(
                 """select measure, subject, value, share from estimates join windows using (window)
-                where method = 'process' and role = 'all' and "by" in ('', 'place') and share is not null"""
+                where method = 'process' and variant = '' and role = 'all' and "by" in ('', 'place')
+                and share is not null"""
             )
         }
     moves = diff.moves(side, side)

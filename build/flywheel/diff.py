@@ -8,7 +8,8 @@ residual u(c) of each cluster as in `estimate`, the change p2 - p1 has the linea
 clusters of (u2(c) / D2 - u1(c) / D1)^2, D = sum(w d): a post that stayed as it was cancels out, but for what the new
 ones did to the total. Bounds are Student's t with k - 1 degrees of freedom, 95 % each. A version compares some 150
 shares, of which seven or eight would leave their 95 % bounds by chance; so a share is said to have *moved* only if it
-does so at 0.05 / m for m shares that changed (Bonferroni). All else is `within chance`.
+does so at 0.05 / m for m shares that changed (Bonferroni). All else is `within chance`. What readers' switching would
+add is not in it: a label that both versions hold is the same label.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def database(path: Path, queries: Iterable[Query]) -> Database:
         }
         means = db.execute(
             """select measure || ' ' || subject, share, low, high from estimates join windows using (window)
-            where "by" = '' and method = 'process' and role = 'all' and measure in ('of_100', 'headline')
-            and share is not null"""
+            where "by" = '' and method = 'process' and variant = '' and role = 'all'
+            and measure in ('of_100', 'headline') and share is not null"""
         )
         return Database(
             rows=counts,
