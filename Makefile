@@ -7,7 +7,7 @@ FLYWHEEL := $(VENV)/bin/flywheel
 # Everything a build reads. One list, so that make knows when signals.db is stale.
 BUILD_INPUTS := $(shell find data build -type f -not -name '*.pyc')
 
-.PHONY: serve export test test-all lint types build clean bench lock check browser help image-steps
+.PHONY: serve export test test-all lint types build clean bench lock check browser help image-steps refresh
 .DELETE_ON_ERROR:
 
 help:  ## Lists the targets
@@ -23,6 +23,9 @@ signals.db: $(VENV)/.serve $(BUILD_INPUTS)
 
 export: $(VENV)/.serve signals.db  ## Writes export/: the data for others to take
 	@$(FLYWHEEL) export
+
+refresh: $(VENV)/.serve  ## Collects, builds, compares, checks; publishes what changed (VERSION= to name it)
+	@$(FLYWHEEL) refresh $(if $(VERSION),--version $(VERSION))
 
 check: $(VENV)/.serve  ## Validates data/ and reports, changes nothing
 	@$(FLYWHEEL) check

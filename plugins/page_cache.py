@@ -31,10 +31,10 @@ MADE_WITH = (
 )
 PAGES = {
     *("/", "/memo", "/iterate", "/recount", "/method", "/themes", "/search"),
-    *("/downloads", "/api", "/datasheet", "/takedown"),
+    *("/downloads", "/api", "/datasheet", "/takedown", "/changes"),
 }
 # Static files too: Datasette 0.65 sends them without a validator, so browsers would fetch them at each page.
-FOLDERS_OF_PAGES = ("/themes/", "/posts/", "/figures/", "/static/")
+FOLDERS_OF_PAGES = ("/themes/", "/posts/", "/figures/", "/static/", "/history/")
 # Some 60 pages and figures of up to 150 KB; the rest is room for query strings.
 MAX_ENTRIES, MAX_BYTES = 500, 32_000_000
 PRIVATE = {b"cookie", b"authorization"}

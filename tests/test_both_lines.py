@@ -16,6 +16,8 @@ ADDRESSES = {
     "/themes/output-defects": "Why does it say that?",
     "/method": "How this was counted",
     "/search?q=checkpoint": "<mark>checkpoint",
+    "/changes": "What changed",
+    "/changes.atom": "<title>Tinker Flywheel: what changed</title>",
     "/downloads": "application/ld+json",
     "/api": "Ask by program",
     "/datasheet": "Composition",

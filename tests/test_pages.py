@@ -24,6 +24,7 @@ PAGES = [
     "/themes",
     "/method",
     "/downloads",
+    "/changes",
     "/search",
     "/search?q=resume",
     "/recount",

@@ -1,5 +1,5 @@
 """The command line: build, check, export and serve; collect, import, hydrate and forget; train, tag and find copies;
-draw posts to be read and take their readings back.
+draw posts to be read and take their readings back; refresh.
 
 Exit codes: 0 done, 1 the input has faults (each printed on a line of its own), 2 the call itself is wrong.
 """
@@ -34,6 +34,7 @@ FURTHER = {
     "fold": "flywheel.tagging_commands:fold_command",
     "sample": "flywheel.gold_commands:sample_command",
     "code": "flywheel.gold_commands:code_command",
+    "refresh": "flywheel.refresh:command",
 }
 
 
@@ -93,6 +94,7 @@ def main(context: click.Context, root: Path | None) -> None:
     data/ ──build──▶ signals.db ──serve──▶ http://127.0.0.1:8001
     sources ──collect, import, hydrate──▶ store.db (private)
     texts ──train──▶ data/tagger ──tag──▶ data/derived;  texts ──fold──▶ data/duplicates.jsonl
+    refresh: all of it once a week, published only where something changed and every check holds
     """
     if context.resilient_parsing or "--help" in sys.argv or "-h" in sys.argv:
         return

@@ -16,13 +16,13 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
 from flywheel import estimate
 from flywheel.agreement import Agreement
-from flywheel.data import Coding, Duplicate, ReportRow
+from flywheel.data import ChangeRow, Coding, Duplicate, HistoryRow, ReportRow
 from flywheel.estimate import Estimate, Window
 from flywheel.schema import TABLES, VIEWS
 from flywheel.signal import Post
@@ -32,6 +32,7 @@ Texts = Mapping[str, tuple[str | None, str | None]]
 """Title and excerpt by url."""
 
 Rows = Iterator[dict[str, Any]]
+Record = TypeVar("Record")
 
 EXCERPT = 280
 """Characters of a post's text that a source with the policy `excerpt` or `full` may show."""
@@ -55,6 +56,8 @@ class Tables:
     variants: Sequence[Mapping[str, Any]]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
+    history: Sequence[HistoryRow]
+    changes: Sequence[ChangeRow]
     files: Mapping[str, int]
 
 
@@ -221,8 +224,14 @@ def _flow(tables: Tables, _: Texts) -> Rows:
         yield {**named, "stage": "machine", "position": len(stages) + 2, "posts": count}
 
 
-def _by(posts: Iterable[Post], key: Callable[[Post], Any]) -> dict[Any, list[Post]]:
-    groups: dict[Any, list[Post]] = {}
+def _versions(tables: Tables, _: Texts) -> Rows:
+    """The published versions, in the order in which they were published."""
+    for position, (name, rows) in enumerate(_by(tables.history, lambda row: row.version).items(), 1):
+        yield {"version": name, "position": position, "day": rows[0].day, "n_shares": len(rows)}
+
+
+def _by(posts: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    groups: dict[Any, list[Record]] = {}
     for post in posts:
         if (name := key(post)) is not None:
             groups.setdefault(name, []).append(post)
@@ -249,6 +258,9 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "tagger_report": lambda tables, _: ({**row.model_dump(), "figure": row.value} for row in tables.report),
     "reader_agreement": lambda tables, _: map(asdict, tables.agreement),
     "flow": _flow,
+    "versions": _versions,
+    "history": lambda tables, _: (row.model_dump() for row in tables.history),
+    "changes": lambda tables, _: (row.model_dump() for row in tables.changes),
 }
 """What goes into each table of the schema. A row may hold more than the table's columns."""
 

@@ -108,6 +108,8 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
         variants=variants.described(base),
         estimates=sorted(shares, key=estimate.key),
         clustered_by=rules,
+        history=found.history,
+        changes=found.changes,
         files=found.files,
     )
     return load.write(tables, folder, out, store, say)

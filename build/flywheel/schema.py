@@ -12,12 +12,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 _INTEGER = _names(
-    """author cell clusters df known learned_from matched n n_coded n_machine n_numerator n_places n_replies number pain
-    position posts posts_read reading readings run same score signals support threads warning"""
+    """author cell clusters df known learned_from matched n n_coded n_machine n_numerator n_places n_replies n_shares
+    number pain position posts posts_read reading readings run same score signals support threads warning"""
 )
 _REAL = _names(
-    """confidence denominator figure high low numerator part probability reader_variance share similarity t t_df
-    variance weight"""
+    """change confidence denominator figure high low numerator part probability reader_variance share share_before
+    similarity t t_df variance weight"""
 )
 
 
@@ -123,6 +123,18 @@ TABLES: dict[str, Table] = {
         "archive source corpus stage position posts",
         pk="archive source corpus stage",
         references="source:sources",
+    ),
+    "versions": _table("version position day n_shares", pk="version"),
+    "history": _table(
+        """version measure subject by value window share low high n n_numerator threads clusters n_places first_month
+        last_month enough""",
+        pk="version measure subject by value window",
+        references="version:versions",
+    ),
+    "changes": _table(
+        "version kind measure subject place signals share_before share change low high verdict",
+        pk="version kind measure subject place",
+        references="version:versions",
     ),
     "wants": _table("slug title could ask themes position", pk="slug", references="ask:asks"),
     "external": _table("slug figure unit says how who url position", pk="slug"),

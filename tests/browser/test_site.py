@@ -25,6 +25,7 @@ OUR_PAGES = [
     "/themes/continual-updates",
     "/method",
     "/downloads",
+    "/changes",
     "/api",
     "/datasheet",
     "/takedown",
