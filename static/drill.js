@@ -1,5 +1,5 @@
-// Lists of posts without a page load: the same form, the same links, the same URL. Without this script all of it
-// works the same, only slower.
+// A form and its results without a page load: the same form, the same links, the same URL. Without this script all of
+// it works the same, only slower.
 (() => {
   const results = document.getElementById("results");
   const form = document.querySelector("form[data-drill]");
@@ -9,8 +9,9 @@
   let last = null;
   let shown = here();
 
-  // focus: whether to go on from the count, as after a link that is no longer there.
-  async function show(url, { keep = "pushState", focus = false } = {}) {
+  // anew: the form too is that of the address, not of what is being typed; and a reader whose link is no longer there
+  // goes on from the count.
+  async function show(url, { keep = "pushState", anew = false } = {}) {
     last?.abort();
     last = new AbortController();
     results.setAttribute("aria-busy", "true");
@@ -21,12 +22,13 @@
       if (!answer.ok || !found) throw new Error(answer.statusText);
       results.replaceChildren(...found.childNodes);
       results.removeAttribute("aria-busy");
+      if (anew) form.replaceChildren(...page.querySelector("form[data-drill]").childNodes);
       if (keep) history[keep](null, "", url);
       shown = here();
       document.title = page.title;
       const count = results.querySelector(".count");
-      if (focus) count.focus({ preventScroll: true });
-      else said.textContent = count.querySelector("strong").textContent;
+      if (anew) count?.focus({ preventScroll: true });
+      else if (said) said.textContent = count.querySelector("strong").textContent;
       dispatchEvent(new Event("results"));
     } catch (error) {
       if (error.name !== "AbortError") location.assign(url);
@@ -50,6 +52,7 @@
     clearTimeout(timer);
     // One step back for all that is typed in one go.
     timer = setTimeout(() => {
+      if (!form.checkValidity()) return;
       const to = address();
       show(to, { keep: typed === here() ? "replaceState" : "pushState" });
       typed = to;
@@ -61,12 +64,10 @@
     const to = new URL(link.href);
     if (to.pathname !== location.pathname || link.getAttribute("href").startsWith("#")) return;
     event.preventDefault();
-    form.elements.q.value = to.searchParams.get("q") ?? "";
-    show(to.href, { focus: true }).then(() => document.getElementById("posts")?.scrollIntoView());
+    show(to.href, { anew: true }).then(() => document.getElementById("posts")?.scrollIntoView());
   });
   addEventListener("popstate", () => {
     if (here() === shown) return; // only another part of the same page
-    form.elements.q.value = new URLSearchParams(location.search).get("q") ?? "";
-    show(location.href, { keep: "" });
+    show(location.href, { keep: "", anew: true });
   });
 })();
