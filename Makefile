@@ -7,7 +7,7 @@ FLYWHEEL := $(VENV)/bin/flywheel
 # Everything a build reads. One list, so that make knows when signals.db is stale.
 BUILD_INPUTS := $(shell find data build -type f -not -name '*.pyc')
 
-.PHONY: serve test test-all lint types build clean bench lock check browser help
+.PHONY: serve export test test-all lint types build clean bench lock check browser help image-steps refresh
 .DELETE_ON_ERROR:
 
 help:  ## Lists the targets
@@ -20,6 +20,12 @@ build: $(VENV)/.serve signals.db  ## Leaves signals.db at the root
 
 signals.db: $(VENV)/.serve $(BUILD_INPUTS)
 	@$(FLYWHEEL) build --out signals.db && touch signals.db
+
+export: $(VENV)/.serve signals.db  ## Writes export/: the data for others to take
+	@$(FLYWHEEL) export
+
+refresh: $(VENV)/.serve  ## Collects, builds, compares, checks; publishes what changed (VERSION= to name it)
+	@$(FLYWHEEL) refresh $(if $(VERSION),--version $(VERSION))
 
 check: $(VENV)/.serve  ## Validates data/ and reports, changes nothing
 	@$(FLYWHEEL) check
@@ -45,6 +51,7 @@ browser:
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/hadolint Dockerfile
 
 types: $(VENV)/.dev
 	$(VENV)/bin/mypy
@@ -63,6 +70,9 @@ $(VENV)-datasette1/.done: requirements-datasette1.txt
 	@echo "$(CURDIR)/build" > $$($(VENV)-datasette1/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
 	@touch $@
 
+image-steps: $(VENV)/.dev  ## Does the Dockerfile's steps in a clean folder and serves the result, network off
+	$(VENV)/bin/python -m tests.image_steps
+
 bench: $(VENV)/.dev  ## Measures builds, pages, tagging and copies (docs/benchmarks.md) and intervals (docs/statistics.md)
 	$(VENV)/bin/python -m bench
 	$(VENV)/bin/python -m bench.statistics
@@ -73,4 +83,4 @@ lock:  ## Renews both lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile requirements-datasette1.in --universal --python-version 3.11 --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" -o requirements-datasette1.txt
 
 clean:  ## Removes what make made
-	rm -rf $(VENV) $(VENV)-datasette1 signals.db dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) $(VENV)-datasette1 signals.db export dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

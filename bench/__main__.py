@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -32,9 +34,13 @@ MANY = 100_000
 PAGES = {
     "memo": "/memo",
     "theme": "/themes/output-defects",
-    "search": "/search?q=loss+checkpoint",
+    # {n} differs with every request, so that the page is not one that was kept.
+    "search": "/search?q=loss+checkpoint&n={n}",
+    "search, a word of half the posts": "/search?q=model&n={n}",
+    "a post": "/posts/gh.Blaizzy.mlx-vlm.2181?n={n}",
     "table with facets": "/signals/signals?_facet=theme&_facet=place&_facet=month",
 }
+NUMBERS = itertools.count()
 REQUESTS = 400
 SECONDS = 10.0
 
@@ -62,13 +68,23 @@ def build(data: Path, out: Path) -> tuple[float, float]:
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
+class Server(NamedTuple):
+    """A running site: its address and its process."""
+
+    base: str
+    pid: int
+
+
 @contextmanager
-def server(database: Path) -> Iterator[str]:
+def server(database: Path, **environment: str) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        serve.command(ROOT, database, "127.0.0.1", port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        serve.command(ROOT, database, "127.0.0.1", port),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "build"), **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     base = f"http://127.0.0.1:{port}"
     try:
@@ -78,7 +94,7 @@ def server(database: Path) -> Iterator[str]:
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
-        yield base
+        yield Server(base, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -95,7 +111,7 @@ async def latencies(base: str, path: str, clients: int) -> list[float]:
             for _ in range(REQUESTS // clients):
                 if (started := time.perf_counter()) > end:
                     break
-                answer = await session.get(path)
+                answer = await session.get(path.format(n=next(NUMBERS)))
                 took.append(1000 * (time.perf_counter() - started))
                 if answer.status_code != 200:
                     raise RuntimeError(f"{path}: {answer.status_code}")
@@ -105,9 +121,9 @@ async def latencies(base: str, path: str, clients: int) -> list[float]:
 
 
 def measured(database: Path) -> Iterator[tuple[str, int, float, float]]:
-    with server(database) as base:
+    with server(database) as (base, _):
         for name, path in PAGES.items():
-            httpx.get(base + path, timeout=60)
+            httpx.get(base + path.format(n=next(NUMBERS)), timeout=60)
             for clients in (1, 8):
                 took = sorted(asyncio.run(latencies(base, path, clients)))
                 yield name, clients, statistics.median(took), took[max(0, int(0.99 * len(took)) - 1)]
@@ -141,7 +157,7 @@ def site(_: bool) -> None:
     about = (
         f"`make bench`, on {os.cpu_count()} cores, Python {platform.python_version()}; client and server share them. "
         f"Each row is {REQUESTS} requests, or what {SECONDS:.0f} seconds allow. Our own pages are kept once rendered, "
-        "so memo and theme show the kept page; search and Datasette's table are made anew."
+        "so memo and theme show the kept page; search, a post and Datasette's table are made anew."
     )
     tables = [
         "| built from | time | peak memory | file |",
@@ -169,14 +185,17 @@ PARTS: Mapping[str, Callable[[bool], None]] = {"site": site, "tagging": tagging_
 
 
 def write(title: str, about: str, lines: Sequence[str]) -> None:
-    """Puts a section in the place of the one of the same title, or at the end."""
-    section = "\n".join([f"## {title}", "", textwrap.fill(about, width=118), "", *lines, ""])
+    """A section of docs/benchmarks.md: what was measured and how, then a table."""
+    write_section(title, "\n".join([textwrap.fill(about, width=118), "", *lines]))
+
+
+def write_section(title: str, body: str) -> None:
+    """Puts a section of docs/benchmarks.md in the place of the one of the same title, or at the end."""
     path = ROOT / "docs" / "benchmarks.md"
     text = path.read_text(encoding="utf-8") if path.exists() else "# Measured\n"
+    section = f"## {title}\n\n{body.strip()}\n"
     old = re.compile(rf"## {title}\n.*?(?=\n## |\Z)", re.DOTALL)
-    found = (
-        old.sub(lambda _: section.rstrip("\n") + "\n", text) if old.search(text) else f"{text.rstrip()}\n\n{section}"
-    )
+    found = old.sub(lambda _: section, text) if old.search(text) else f"{text.rstrip()}\n\n{section}"
     path.write_text(found, encoding="utf-8")
 
 

@@ -25,11 +25,12 @@ select
   a.enough
 from reader_agreement a
 left join places p on a."by" = 'place' and p.slug = a.value
-where a."by" = :by and (a.n > 0 or a."by" = '')
+where a."by" = :by and (a.n > 0 or a."by" = '' and a.question not like 'a person%')
 group by a.question, a."by", a.value
 order by
   case a.question when 'signal or not' then 1 when 'phase, none included' then 2
     when 'theme, where both say signal' then 3 when 'phase, where either says after the run' then 4
-    when 'the second question' then 5 else 6 end,
+    when 'the second question' then 5 when 'whether a run is finished' then 6 else 7 end,
+  a.question,
   p.position,
   case a.value when 'opening' then 1 when 'title' then 2 else 3 end

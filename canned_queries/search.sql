@@ -1,38 +1,81 @@
 -- title: Search
--- description: Signals that hold all words, best match first (bm25), those that only a machine has read last; twenty a
---   page. The words found stand between ⟦ and ⟧ in “found”. “of” says how many there are in all.
--- param q = evaluation: words to look for
+-- description: Signals that hold all words and pass all filters, twenty a page. Posts that only a machine has read come last;
+--   with words the best match leads (bm25 over word stems), without them clear themes, then the newest. The words found
+--   stand between ⟦ and ⟧ in “found”. “of” says how many there are in all. A filter takes “none” for what is not known.
+--   Includes signals found by targeted search: read them, do not count them.
+-- param q = no words, all signals: words that must occur in the gist, title or excerpt; Chinese, Japanese and Korean as any part of them
+-- param theme = every theme: slug of the main theme
+-- param beside = any: slug of a second theme that stands beside the main one
 -- param phase = every phase: train, evaluate or iterate
+-- param ask = every answer: what is asked after a run: bad, judge, next, want or other
 -- param place = every place: slug of a place
+-- param tool = every tool: name of a library or service
+-- param model = every model: name of a model family
+-- param year = every year: a year like 2025
+-- param seen = all: what the reader saw: opening, title or comment
+-- param frame = all: how it was found: population, neutral or targeted
+-- param labelled_by = all: coded (read), corrected (by a reader of this site) or machine
 -- param page = 1: which page
+-- param size = 20: signals a page, up to 5000
 
 with hits as materialized (
-  select rowid as hit, bm25(signals_fts) as score
+  select rowid as row, bm25(signals_fts) as score
   from signals_fts
-  where signals_fts match escape_fts(case :q when '' then 'evaluation' else :q end)
+  -- The empty phrase keeps words without a letter from being an error; it matches nothing and excludes nothing.
+  where signals_fts match '"" ' || escape_fts(case when :q glob '*[぀-ヿ㐀-鿿가-힣]*' then '' else :q end)
+  union all
+  -- The index knows no word borders in these scripts, so each piece is looked for as it stands.
+  select s.rowid, 0.0
+  from signals s
+  where :q glob '*[぀-ヿ㐀-鿿가-힣]*'
+    and not exists (
+      select 1 from json_each('[' || replace(json_quote(trim(:q)), ' ', '","') || ']') piece
+      where instr(coalesce(s.title, '') || ' ' || coalesce(s.excerpt, '') || ' ' || coalesce(s.gist, ''), piece.value) = 0
+    )
+  union all
+  select rowid, 0.0 from signals where trim(:q) = '' and (:theme in ('', 'none') or theme = :theme)
 ), page as materialized (
   select s.rowid as row, h.score, count(*) over () as of
   from hits h
-  join signals s on s.rowid = h.hit
-  where (:phase = '' or s.phase = :phase)
-    and (:place = '' or s.place = :place)
-  order by s.labelled_by = 'machine', h.score, s.id
-  limit 20 offset 20 * (min(max(cast(:page as integer), 1), 100000) - 1)
+  cross join signals s on s.rowid = h.row
+  where :theme in ('', coalesce(s.theme, 'none'))
+    and (:beside = '' or s.rowid in (
+      select g.rowid from signal_themes b join signals g on g.id = b.signal where b.theme = :beside))
+    and :phase in ('', coalesce(s.phase, 'none'))
+    and :ask in ('', coalesce(s.ask, 'none'))
+    and :place in ('', coalesce(s.place, 'none'))
+    and :tool in ('', coalesce(s.tool, 'none'))
+    and :model in ('', coalesce(s.model, 'none'))
+    and :year in ('', coalesce(substr(s.month, 1, 4), 'none'))
+    and :seen in ('', s.seen)
+    and :frame in ('', s.frame)
+    and :labelled_by in ('', s.labelled_by)
+  order by s.labelled_by = 'machine', h.score, s.sure = 'low', s.month is null, s.month desc, s.id
+  limit min(max(cast(case :size when '' then 20 else :size end as integer), 1), 5000)
+  offset min(max(cast(case :size when '' then 20 else :size end as integer), 1), 5000)
+    * (min(max(cast(:page as integer), 1), 100000) - 1)
 )
 select
-  snippet(signals_fts, -1, '⟦', '⟧', '…', 30) as found,
+  case when trim(:q) <> '' then coalesce(
+    (select highlight(signals_fts, 2, '⟦', '⟧') from signals_fts
+      where signals_fts match '"" ' || escape_fts(:q) and rowid = page.row),
+    s.gist) end as found,
   s.id,
   s.gist,
   s.title,
   s.theme,
+  t.title as theme_title,
   s.phase,
   s.ask,
+  a.title as ask_title,
   s.tool,
+  s.model,
   s.month,
   s.date_of,
   s.community,
   p.short as place,
   s.url,
+  s.seen,
   s.frame,
   s.labelled_by,
   s.sure,
@@ -40,7 +83,7 @@ select
   page.of
 from page
 join signals s on s.rowid = page.row
-join signals_fts on signals_fts.rowid = page.row
+left join themes t on t.slug = s.theme
+left join asks a on a.slug = s.ask
 left join places p on p.slug = s.place
-where signals_fts match escape_fts(case :q when '' then 'evaluation' else :q end)
-order by s.labelled_by = 'machine', page.score, s.id
+order by s.labelled_by = 'machine', page.score, s.sure = 'low', s.month is null, s.month desc, s.id

@@ -13,6 +13,7 @@ select
   (select value from build_info where key = 'site_licence_data') as licence_data,
   (select value from build_info where key = 'site_licence_data_url') as licence_data_url,
   (select value from build_info where key = 'site_licence_code') as licence_code,
+  (select value from build_info where key = 'site_takedown_within') as takedown_within,
   (select count(*) from signals where labelled_by <> 'machine') as n_signals,
   (select count(*) from signals where labelled_by = 'machine') as n_machine,
   (select count(*) from signals where theme is null and labelled_by <> 'machine') as n_themeless,

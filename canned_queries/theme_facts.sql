@@ -11,6 +11,7 @@ select
   t.includes,
   t.excludes,
   (select count(*) from signals s where s.theme = t.slug and s.labelled_by <> 'machine') as n_primary,
+  (select count(*) from signals s where s.theme = t.slug and s.labelled_by = 'machine') as n_machine,
   (select count(*) from signal_themes s where s.theme = t.slug and s.role = 'secondary') as n_secondary,
   (select count(distinct s.community) from signals s where s.theme = t.slug and s.labelled_by <> 'machine') as n_communities,
   (select min(s.month) from signals s where s.theme = t.slug and s.labelled_by <> 'machine') as first_month,

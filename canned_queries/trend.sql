@@ -4,13 +4,14 @@
 --   as the build's. Places do not overlap in time: compare a place with itself. Months of the OpenAI forum are estimated.
 -- param subject = evaluate: a phase or the slug of a theme
 -- param place = every place: slug of a place
--- param step = quarter: quarter or month
+-- param step = quarter: half, quarter or month
 -- fragment: g.mark=line&g.x_column=period&g.x_type=ordinal&g.y_column=share&g.y_type=quantitative&g.color_column=place
 
 with asked as (
   select
     place,
     case :step when 'month' then month
+      when 'half' then substr(month, 1, 4) || '-H' || ((cast(substr(month, 6, 2) as integer) + 5) / 6)
       else substr(month, 1, 4) || '-Q' || ((cast(substr(month, 6, 2) as integer) + 2) / 3) end as period,
     cluster,
     sum(number) as n,

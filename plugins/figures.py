@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from datasette import Response, hookimpl
-from datasette.utils.asgi import NotFound
+from datasette.utils.asgi import BadRequest, NotFound
 from jinja2 import TemplateNotFound
 
+from flywheel.queries import UnknownParameterError
 from flywheel.raster import png
 from flywheel.svg import standalone
 
@@ -41,6 +42,8 @@ async def figure(datasette: Any, request: Any) -> Any:
         page = await datasette.render_template(f"figures/{name}.html", {"parameters": parameters}, request=request)
     except TemplateNotFound:
         raise NotFound(f"There is no figure {name}") from None
+    except UnknownParameterError as error:
+        raise BadRequest(str(error)) from None
     # A figure says in words, without a chart, what its data cannot show.
     if (chart := _CHART.search(page)) is None:
         raise NotFound(f"Figure {name} has no chart for these parameters")

@@ -1,9 +1,10 @@
 """Keeps the rendered pages of the site in memory, and answers 304 to whoever has them already.
 
 A page depends on the database, its address and the files it is made with, and on nothing else; so its ETag is
-a hash of these, known before anything is rendered. A reader with a cookie or credentials is passed through,
-since Datasette may show them something of their own. Off under ``datasette --reload`` and with
-FLYWHEEL_PAGE_CACHE=off, for those who work on templates.
+a hash of these, known before anything is rendered. That holds for every table, query, CSV and file of the export too:
+they are not kept, but carry such an ETag, and whoever has them already gets a 304 without a query. A reader with a
+cookie or credentials is passed through, since Datasette may show them something of their own. Off under
+``datasette --reload`` and with FLYWHEEL_PAGE_CACHE=off, for those who work on templates.
 """
 
 import asyncio
@@ -18,18 +19,22 @@ from typing import Any
 
 import hupper
 from datasette import hookimpl
+from datasette.version import __version__
 
 import flywheel
 from flywheel.queries import DATABASE
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE_WITH = (
-    *(ROOT / folder for folder in ("templates", "static", "canned_queries", "plugins")),
+    *(ROOT / name for name in ("templates", "static", "canned_queries", "plugins", "docs", "metadata.yml")),
     Path(flywheel.__file__).parent,
 )
-PAGES = {"/", "/memo", "/iterate", "/recount", "/method", "/themes", "/downloads"}
+PAGES = {
+    *("/", "/memo", "/iterate", "/recount", "/method", "/themes", "/search"),
+    *("/downloads", "/api", "/datasheet", "/takedown", "/changes"),
+}
 # Static files too: Datasette 0.65 sends them without a validator, so browsers would fetch them at each page.
-FOLDERS_OF_PAGES = ("/themes/", "/figures/", "/static/")
+FOLDERS_OF_PAGES = ("/themes/", "/posts/", "/figures/", "/static/", "/history/")
 # Some 60 pages and figures of up to 150 KB; the rest is room for query strings.
 MAX_ENTRIES, MAX_BYTES = 500, 32_000_000
 PRIVATE = {b"cookie", b"authorization"}
@@ -69,10 +74,12 @@ class PageStore:
             self.bytes -= len(dropped.body) + len(dropped.packed)
 
 
-def hash_of_files(folders: Iterable[Path]) -> str:
-    files = sorted(path for folder in folders for path in folder.rglob("*.*") if path.suffix != ".pyc")
+def hash_of_files(names: Iterable[Path]) -> str:
+    """Of files, and of all files of folders, with the version of Datasette, whose own templates are part of pages."""
+    found = (path for name in names for path in ([name] if name.is_file() else name.rglob("*.*")))
+    files = sorted(path for path in found if path.suffix != ".pyc")
     hashes = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files if path.is_file()]
-    return hashlib.sha256(repr(hashes).encode()).hexdigest()
+    return hashlib.sha256(repr([__version__, *hashes]).encode()).hexdigest()
 
 
 def worth_keeping(page: Page) -> bool:
@@ -98,6 +105,23 @@ async def render(app: App, scope: dict[str, Any]) -> Page:
     await app(scope, receive, send)
     page = Page(status, [header for header in headers if header[0].lower() != b"content-length"], bytes(body))
     return replace(page, packed=gzip.compress(page.body, 9, mtime=0)) if worth_keeping(page) else page
+
+
+def tagged(send: Any, etag: bytes) -> Any:
+    """Passes an answer on as it comes, a stream too, with the ETag where it is whole and has none of its own."""
+
+    async def passed(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            headers = list(message.get("headers", []))
+            known = {name.lower(): value for name, value in headers}
+            if not known.keys() & {b"etag", b"set-cookie"} and b"no-store" not in known.get(b"cache-control", b""):
+                headers.append((b"etag", etag))
+                if b"cache-control" not in known:
+                    headers.append((b"cache-control", b"public, no-cache"))
+                message = {**message, "headers": headers}
+        await send(message)
+
+    return passed
 
 
 async def answer(send: Any, page: Page, etag: bytes, accepts: bytes = b"") -> None:
@@ -135,10 +159,16 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
     def concerns(scope: dict[str, Any]) -> bool:
         if scope["type"] != "http" or scope["method"] != "GET" or DATABASE not in datasette.databases:
             return False
+        return not PRIVATE & {name for name, _ in scope["headers"]}
+
+    def kept(scope: dict[str, Any]) -> bool:
         path = "/" + scope["path"].removeprefix(datasette.setting("base_url"))
-        return (path in PAGES or path.startswith(FOLDERS_OF_PAGES)) and not PRIVATE & {
-            name for name, _ in scope["headers"]
-        }
+        return path in PAGES or path.startswith(FOLDERS_OF_PAGES)
+
+    def has_validator(scope: dict[str, Any]) -> bool:
+        """Whether the answer follows from the database: not so for Datasette's pages about itself (/-/…)."""
+        path: str = scope["path"].removeprefix(datasette.setting("base_url"))
+        return path.split("/")[0] != "-"
 
     async def render_and_keep(app: App, scope: dict[str, Any], key: str) -> Page:
         try:
@@ -151,7 +181,7 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
 
     def wrap(app: App) -> App:
         async def cached(scope: dict[str, Any], receive: Any, send: Any) -> None:
-            if not concerns(scope):
+            if not concerns(scope) or not has_validator(scope):
                 await app(scope, receive, send)
                 return
             request = dict(scope["headers"])
@@ -168,6 +198,9 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
             etag = f'W/"{key[:32]}"'.encode()
             if etag in [tag.strip() for tag in request.get(b"if-none-match", b"").split(b",")]:
                 await answer(send, Page(304, [], b""), etag)
+                return
+            if not kept(scope):
+                await app(scope, receive, tagged(send, etag))
                 return
             page = store.get(key)
             if page is None:

@@ -11,17 +11,20 @@ from urllib.parse import urlencode
 from datasette import hookimpl
 
 from flywheel import charts
-from flywheel.queries import DATABASE, Query, load
+from flywheel.queries import DATABASE, Query, UnknownParameterError, load
 
 FOLDER = Path(__file__).resolve().parent.parent / "canned_queries"
 
 
 def arguments(query: Query, given: dict[str, Any]) -> dict[str, str]:
-    """Every parameter of ``query`` as a string: empty where left out or None. An unknown one is an error."""
+    """Every parameter of ``query`` as a string: empty where left out or None. An unknown one is an error.
+
+    Without NUL characters, at which SQLite's search index ends a text and calls it broken.
+    """
     known = [parameter.name for parameter in query.parameters]
     if unknown := sorted(given.keys() - set(known)):
-        raise ValueError(f"canned query {query.name} has no parameter {unknown[0]}")
-    return {name: "" if given.get(name) is None else str(given[name]) for name in known}
+        raise UnknownParameterError(f"canned query {query.name} has no parameter {unknown[0]}")
+    return {name: "" if given.get(name) is None else str(given[name]).replace("\0", "") for name in known}
 
 
 @hookimpl

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils import tilde_encode
@@ -17,7 +19,13 @@ def highlight(text: str | None) -> Markup:
     return Markup(_FOUND.sub(r"<mark>\1</mark>", str(escape(text or ""))))  # noqa: S704 - escaped on this line
 
 
+def address(given: Mapping[str, Any], **changes: Any) -> str:
+    """The query string of a page: what is given, with changes; what is empty is left out. Links keep their state so."""
+    return "?" + urlencode([(name, value) for name, value in {**given, **changes}.items() if value not in (None, "")])
+
+
 @hookimpl
 def prepare_jinja2_environment(env: Any) -> None:
     env.filters["highlight"] = highlight
+    env.filters["address"] = address
     env.filters["tilde"] = tilde_encode

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
 from datasette.app import Datasette
 
-from flywheel import serve
+from flywheel import server
 from tests.conftest import ROOT, forget_site_plugins
 
 if TYPE_CHECKING:
@@ -20,21 +19,7 @@ if TYPE_CHECKING:
 def site(database: Path) -> Datasette:
     """Our plugins, templates, metadata and settings over one immutable file."""
     forget_site_plugins()
-    return Datasette(
-        files=[],
-        immutables=[str(database)],
-        metadata=yaml.safe_load((ROOT / "metadata.yml").read_text(encoding="utf-8")),
-        plugins_dir=str(ROOT / "plugins"),
-        template_dir=str(ROOT / "templates"),
-        static_mounts=[("static", str(ROOT / "static"))],
-        settings=typed_settings(),
-        cors=True,
-    )
-
-
-def typed_settings() -> dict[str, Any]:
-    """The settings of the command line, with `off` as the Python value that Datasette makes of it."""
-    return {name: False if value == "off" else value for name, value in serve.SETTINGS.items()}
+    return server.datasette(ROOT, database)
 
 
 def ask(database: Path, paths: Iterable[str]) -> dict[str, httpx.Response]:

@@ -1,4 +1,4 @@
-"""Ten addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
+"""Addresses on whichever Datasette is installed: `make test` walks them on 0.65, `make test-all` on 1.0."""
 
 from __future__ import annotations
 
@@ -16,6 +16,21 @@ ADDRESSES = {
     "/themes/output-defects": "Why does it say that?",
     "/method": "How this was counted",
     "/search?q=checkpoint": "<mark>checkpoint",
+    "/changes": "What changed",
+    "/changes.atom": "<title>Tinker Flywheel: what changed</title>",
+    "/downloads": "application/ld+json",
+    "/api": "Ask by program",
+    "/datasheet": "Composition",
+    "/takedown": "Have a post taken out",
+    "/robots.txt": "Disallow: /*?",
+    "/sitemap.xml": "/themes/overfitting</loc>",
+    "/llms.txt": "## Named queries",
+    "/export/csv/phases.csv": "slug,title",
+    "/export/datapackage.json": '"name":"tinker-flywheel"',
+    "/export/SHA256SUMS": "  parquet/signals.parquet",
+    "/search?q=checkpoint&phase=iterate&place=none": "Filters that are set",
+    "/posts/rd.1mh3s7q.n6zmnt2": "Every reading",
+    "/posts/gh.Blaizzy.mlx-vlm.2181": "Read it differently?",
     "/signals": "Signals of trouble",
     "/signals/signals?theme=output-defects": "output-defects",
     "/signals/headline": "After a run: evaluate against iterate",

@@ -202,6 +202,10 @@ def test_a_period_left_out_is_a_gap() -> None:
 
     first, second, fourth = places_of(["2025-Q4", "2026-Q1", "2026-Q3"])
     assert fourth - second == pytest.approx(2 * (second - first), abs=0.2)
+    first, second, fourth = places_of(["2024-H2", "2025-H1", "2026-H1"])
+    assert fourth - second == pytest.approx(2 * (second - first), abs=0.2)
+    with pytest.raises(ValueError, match="different lengths"):
+        places_of(["2024-H2", "2024-Q1"])
 
 
 @pytest.mark.parametrize(

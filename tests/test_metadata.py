@@ -41,6 +41,8 @@ LISTED = {
 
 LEVELS = {"root": METADATA, "database": DATABASE, **DESCRIBED}
 ABOUT = {"title", "description", "license", "license_url", "source", "source_url", "about", "about_url"}
+# Ours: read by flywheel.catalogue, passed by on both Datasette lines.
+OWN = {"column_licences"}
 # Datasette 1.0 moves exactly these from a table's metadata into its configuration; 0.65 reads them where they stand.
 SETTINGS_OF_A_TABLE = {"facets", "sort", "sort_desc", "size", "label_column"}
 
@@ -84,7 +86,8 @@ def test_every_level_says_what_it_is_and_on_what_terms(level: str) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_only_keys_that_both_datasette_lines_know(level: str) -> None:
-    inner = {"root": {"databases"}, "database": {"tables"}}.get(level, SETTINGS_OF_A_TABLE | {"columns"})
+    of_a_table = SETTINGS_OF_A_TABLE | OWN | {"columns"}
+    inner = {"root": {"databases", "plugins"}, "database": {"tables"}}.get(level, of_a_table)
     assert set(LEVELS[level]) <= ABOUT | inner
     assert not {"sort", "sort_desc"} <= set(LEVELS[level]), "a table has one order"
 

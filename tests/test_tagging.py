@@ -21,7 +21,18 @@ from click.testing import CliRunner
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import average_precision_score, f1_score
 
-from flywheel import archive_texts, data, evaluate, features, relevance, tag, tagging_commands, train, vocabulary
+from flywheel import (
+    archive_texts,
+    data,
+    dedupe,
+    evaluate,
+    features,
+    relevance,
+    tag,
+    tagging_commands,
+    train,
+    vocabulary,
+)
 from flywheel.features import Text
 from flywheel.signal import Post
 from flywheel.tag import Model
@@ -99,6 +110,12 @@ def made_up(count: int = 240, seed: int = 1) -> tuple[list[Post], dict[str, tupl
         texts[url] = (" ".join(rng.choices(own, k=4)), "fine-tuning " + " ".join(said))
         posts.append(post)
     return posts, texts
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals from 10 draws in place of 300: these tests ask that they are there, and the draws take their time."""
+    monkeypatch.setattr(evaluate, "REPEATS", 10)
 
 
 @pytest.fixture(scope="session")
@@ -208,9 +225,9 @@ def test_a_group_is_never_parted(trained: Trained) -> None:
 def test_no_score_of_a_post_comes_from_its_own_label(trained: Trained) -> None:
     table, fold = trained.table, trained.fold
     n = 42
-    changed = replace(table, relevant=table.relevant.copy(), theme=table.theme.copy())
+    changed = replace(table, verdict=table.verdict.copy(), theme=table.theme.copy())
     same_group = np.flatnonzero(trained.groups == trained.groups[n])
-    changed.relevant[same_group] = 1 - changed.relevant[same_group]
+    changed.verdict[same_group] = np.where(changed.verdict[same_group] == 0, 1, 0)
     own = np.isin(table.of, same_group)
     changed.theme[own & (changed.theme >= 0)] = 0
     before, after = trained.scores, train.cross_fit(changed, fold)
@@ -294,6 +311,7 @@ def test_an_interval_of_few_large_groups_is_wider() -> None:
     assert high_grouped - low_grouped != pytest.approx(high - low, abs=1e-6)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_the_report_names_what_how_and_on_how_many(trained: Trained, words: Vocabulary) -> None:
     rows = [row.line() for row in evaluate.report(trained, words)]
     assert {"relevance", "theme", "phase", "ask"} == {row["task"] for row in rows}
@@ -427,6 +445,30 @@ def test_dedupe_writes_a_line_a_pair_and_heeds_what_is_decided(tmp_path: Path) -
     assert [row["drop"] for row in lines(out)] == ["c"]
 
 
+def test_dedupe_takes_odd_texts_and_pairs_only_what_is_the_same(tmp_path: Path) -> None:
+    posts = [
+        {"id": f"{copy} {n}", "title": "", "body": text} for copy in ("first", "again") for n, text in enumerate(ODD)
+    ]
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps(post) + "\n" for post in posts))
+    assert run(tagging_commands.dedupe_command, tmp_path, source, out).exit_code == 0
+    pairs = {row["drop"]: row["keep"] for row in lines(out)}
+    assert {drop: keep for drop, keep in pairs.items() if keep[-1] != drop[-1]} == {}
+    assert {drop for drop in pairs if drop.startswith("first")} == set()
+    same = [n for n, text in enumerate(ODD) if dedupe.normalise(text)]
+    assert set(pairs) == {f"again {n}" for n in same}
+
+
+def test_identical_posts_are_copies_of_the_first_and_are_tagged_alike(project: Path) -> None:
+    source, out = project / "in.jsonl", project / "out.jsonl"
+    post = {"title": "gpu memory", "body": "fine-tuning my model i tried lora cuda and it will not fit at all"}
+    source.write_text("".join(json.dumps({"id": n} | post) + "\n" for n in range(50)))
+    assert run(tagging_commands.dedupe_command, project, source, out).exit_code == 0
+    assert [(row["keep"], row["drop"]) for row in lines(out)] == [("0", str(n)) for n in range(1, 50)]
+    assert run(tagging_commands.classify, project, source, out).exit_code == 0
+    assert len({json.dumps(row | {"id": 0}) for row in lines(out)}) == 1
+
+
 def test_dedupe_with_an_index_compares_new_posts_with_old(tmp_path: Path) -> None:
     def write(name: str, ids: str) -> Path:
         body = "a complaint that comes back every week in the very same words and is long enough to be compared"
@@ -487,6 +529,7 @@ def small_project(tmp_path: Path, data_folder: Any) -> Path:
     return root
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_train_tag_and_explain(small_project: Path) -> None:
     result = run(tagging_commands.train_command, small_project)
     assert result.exit_code == 0, result.output
@@ -512,6 +555,16 @@ def test_train_tag_and_explain(small_project: Path) -> None:
     assert len(theme) == 12 and any(f"'{word}'" in line for word in SIGNALS for line in relevant)
     absent = run(tagging_commands.explain, small_project, "https://example.org/absent")
     assert absent.exit_code == 1 and "no text" in absent.output
+
+
+def test_with_no_read_posts_training_says_so_and_the_old_model_stays(small_project: Path, trained: Trained) -> None:
+    tag.save(trained.model, small_project / "data" / "tagger")
+    (small_project / "data" / "signals" / "some.jsonl").write_text("")
+    result = run(tagging_commands.train_command, small_project)
+    assert result.exit_code == 1
+    assert "0 read posts have their text at hand" in result.output
+    assert tag.load(small_project / "data" / "tagger").version == trained.model.version
+    assert not (small_project / "data" / "predictions.jsonl").exists()
 
 
 def test_fold_adds_copies_once_and_leaves_what_was_undone(small_project: Path) -> None:

@@ -27,10 +27,10 @@ from flywheel.estimate import Floats, Ints
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
-LABELS, ASKS = (1, 2), (4, 5)
-"""The two blind readings of signal and theme, and the two of the second question."""
+LABELS, ASKS, PERSON = (1, 2), (4, 5), (0, -1)
+"""The two blind readings of signal and theme, and the two of the second question; what stands beside a person."""
 
-DRAWS, SEED = 2000, 0
+DRAWS, SEED = 1000, 0
 DIGITS = 4
 
 Pair = tuple[Coding, Coding]
@@ -79,6 +79,9 @@ def questions(vocabulary: Vocabulary) -> list[Question]:
     def either_after(first: Coding, second: Coding) -> bool:
         return not {phase(first), phase(second)} <= {"train", "none"}
 
+    def both_signal(first: Coding, second: Coding) -> bool:
+        return bool(first.pain and second.pain)
+
     return [
         Question("signal or not", LABELS, signal, always),
         Question("phase, none included", LABELS, phase, always),
@@ -86,7 +89,7 @@ def questions(vocabulary: Vocabulary) -> list[Question]:
             "theme, where both say signal",
             LABELS,
             lambda reading: reading.theme or "none",
-            lambda first, second: bool(first.pain and second.pain),
+            both_signal,
         ),
         # Chosen by what the readings say, so a coefficient of chance agreement would mean nothing here.
         Question("phase, where either says after the run", LABELS, phase, either_after, ("share",)),
@@ -102,7 +105,38 @@ def questions(vocabulary: Vocabulary) -> list[Question]:
             lambda reading: {True: "yes", False: "no", None: "none"}[reading.run],
             lambda first, second: bool(first.ask and second.ask),
         ),
+        Question("a person beside what stands: signal or not", PERSON, signal, always),
+        Question("a person beside what stands: phase, none included", PERSON, phase, always),
+        Question(
+            "a person beside what stands: theme, where both say signal",
+            PERSON,
+            lambda reading: reading.theme or "none",
+            both_signal,
+        ),
     ]
+
+
+def _beside_a_person(post: Post, codings: Iterable[Coding]) -> dict[int, Coding]:
+    """What language models made of a post and what the first person did, as readings 0 and -1; nothing where a post has
+    no reading by a person, or where its label is a person's."""
+    persons = sorted((coding for coding in codings if coding.reader == "person"), key=lambda coding: coding.reading)
+    if not persons or post.labelled_by != "coded" or any(post.coder == coding.coder for coding in persons):
+        return {}
+    pain = {"signal": True, "not_a_signal": False, "cannot_tell": None}[post.verdict]
+    stands = Coding(
+        id=post.id,
+        reading=0,
+        coder=post.coder,
+        pain=pain,
+        theme=post.theme,
+        also=post.also,
+        why=post.why,
+        ask=post.ask,
+        run=post.run,
+        sure=post.sure,
+        reason=None,
+    )
+    return dict(zip(PERSON, (stands, persons[0]), strict=True))
 
 
 def coefficients(tables: Floats) -> dict[str, Floats]:
@@ -139,6 +173,8 @@ def agreement(
     for coding in codings:
         if coding.id in known:
             by_post.setdefault(coding.id, {})[coding.reading] = coding
+    for post, said in by_post.items():
+        said.update(_beside_a_person(known[post], said.values()))
     found: list[Agreement] = []
     for question in questions(vocabulary):
         first, second = question.readings

@@ -98,8 +98,8 @@ class Share(_Record):
 
     ``level`` says how much the numbers carry: ``enough``, ``about`` (hollow mark, "about" before the number)
     or ``few`` (nothing is drawn, the row says that it is too few to tell). No share counts as ``few``.
-    ``period`` (``2025-03``, ``2025-Q1`` or ``2025``) is for `trend` alone; ``apart`` sets a mean off from its
-    parts.
+    ``period`` (``2025-03``, ``2025-Q1``, ``2025-H1`` or ``2025``) is for `trend` alone; ``apart`` sets a mean off
+    from its parts.
     """
 
     label: str
@@ -632,20 +632,23 @@ def _stacks(places: Sequence[float], step: float = 1.6) -> list[int]:
 
 
 def _ordinal(period: str) -> int:
-    match = re.match(r"(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?\Z", period)
+    match = re.match(r"(\d{4})(?:-(?:H([12])|Q([1-4])|(0[1-9]|1[0-2])))?\Z", period)
     if match is None:
-        raise ValueError(f"chart period {period!r} is not like 2025-03, 2025-Q1 or 2025")
-    year, quarter, month = int(match[1]), match[2], match[3]
+        raise ValueError(f"chart period {period!r} is not like 2025-03, 2025-Q1, 2025-H1 or 2025")
+    year, half, quarter, month = int(match[1]), match[2], match[3], match[4]
     if month:
         return 12 * year + int(month) - 1
+    if half:
+        return 2 * year + int(half) - 1
     return 4 * year + int(quarter) - 1 if quarter else year
 
 
 def trend(rows: Iterable[Mapping[str, Any] | Share], *, key: str, title: str, axis: str = "") -> Markup:
     """Dots with whiskers over time, one panel a label, all on the same axes; a period left out is a gap."""
     shares = [Share.of(row) for row in rows]
-    if len({len(row.period.partition("-")[2]) for row in shares}) > 1:
-        raise ValueError("chart periods of different lengths: use months, quarters or years alone")
+    # A month is told by its digits, a quarter or a half by its letter.
+    if len({row.period[4:6].replace("1", "0") for row in shares}) > 1:
+        raise ValueError("chart periods of different lengths: use months, quarters, halves or years alone")
     # The axis fits every share, and whiskers where they carry enough; a whisker of a thin period is cut at the top.
     end, _ = _axis_for(replace(row, low=None, high=None) if row.level == "about" else row for row in shares)
     moments = [_ordinal(row.period) for row in shares]

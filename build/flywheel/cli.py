@@ -1,5 +1,5 @@
-"""The command line: build, check and serve; collect, import, hydrate and forget; train, tag and find copies; draw
-posts to be read and take their readings back.
+"""The command line: build, check, export and serve; collect, import, hydrate and forget; train, tag and find copies;
+draw posts to be read and take their readings back; refresh.
 
 Exit codes: 0 done, 1 the input has faults (each printed on a line of its own), 2 the call itself is wrong.
 """
@@ -34,6 +34,7 @@ FURTHER = {
     "fold": "flywheel.tagging_commands:fold_command",
     "sample": "flywheel.gold_commands:sample_command",
     "code": "flywheel.gold_commands:code_command",
+    "refresh": "flywheel.refresh:command",
 }
 
 
@@ -93,6 +94,7 @@ def main(context: click.Context, root: Path | None) -> None:
     data/ ──build──▶ signals.db ──serve──▶ http://127.0.0.1:8001
     sources ──collect, import, hydrate──▶ store.db (private)
     texts ──train──▶ data/tagger ──tag──▶ data/derived;  texts ──fold──▶ data/duplicates.jsonl
+    refresh: all of it once a week, published only where something changed and every check holds
     """
     if context.resilient_parsing or "--help" in sys.argv or "-h" in sys.argv:
         return
@@ -153,11 +155,58 @@ def check(root: Path, folder: Path | None) -> None:
 
 
 @main.command()
+@click.option("--out", type=click.Path(path_type=Path), help="Default: export/ of the project.")
+@click.option("--database", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: signals.db.")
+@click.option(
+    "--since",
+    type=click.Path(exists=True, path_type=Path),
+    help="An earlier export or signals.db, to compare with. Default: the export that is replaced, if there is one.",
+)
+@click.pass_obj
+def export(root: Path, out: Path | None, database: Path | None, since: Path | None) -> None:
+    """Writes the data for others to take: every table as CSV and Parquet, the SQLite file, checksums, and what
+    describes them (Frictionless, Croissant, schema.org, a Hugging Face card, a datasheet, columns, a changelog).
+
+    The version stands in data/site.yml. Where it says less than what changed since the earlier version, nothing is
+    written and the command says which one is due. The same database gives the same bytes.
+    """
+    import sqlite3
+
+    from flywheel import changelog, export
+
+    database, out = database or root / "signals.db", out or root / "export"
+    if not database.is_file():
+        raise click.UsageError(f"{database} is not there yet. Build it with: flywheel build")
+    replaced = out if (out / export.SUMS).is_file() else None
+    try:
+        new, _ = changelog.open_edition(database)
+        text = changelog.first(new)
+        if before := since or replaced:
+            old, told = changelog.open_edition(before)
+            changelog.check(old, new)
+            text = changelog.grown(told, old, new)
+        written = export.write(database, out, root, text)
+    except (changelog.VersionError, export.NotAnExportError) as error:
+        raise click.ClickException(str(error)) from None
+    except sqlite3.Error as error:
+        raise click.ClickException(f"{since or database}: not a signals.db of this project ({error})") from None
+    size = sum(facts.size for facts in written.values())
+    _say(
+        f"{out}: {len(written) + 1} files, {size / 1e6:.1f} MB, data version {new.version}, content {new.content_hash}"
+    )
+
+
+@main.command()
 @click.option("--port", default=8001, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--database", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: signals.db.")
+@click.option(
+    "--inspected",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `datasette inspect` wrote of this very file, so that no table is counted again.",
+)
 @click.pass_obj
-def serve(root: Path, port: int, host: str, database: Path | None) -> None:
+def serve(root: Path, port: int, host: str, database: Path | None, inspected: Path | None) -> None:
     """Serves the site, read-only, and prints where to look first."""
     database = database or root / "signals.db"
     if not database.is_file():
@@ -168,7 +217,7 @@ def serve(root: Path, port: int, host: str, database: Path | None) -> None:
     for name, address in server.doors(f"http://{shown}:{port}"):
         click.echo(f"{name:>8}  {address}")
     sys.stdout.flush()
-    command = server.command(root, database, host, port)
+    command = server.command(root, database, host, port, inspected)
     os.execv(command[0], command)  # noqa: S606 - the server takes this process's place, so signals reach it
 
 

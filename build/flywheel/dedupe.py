@@ -198,7 +198,8 @@ def _hashed_words(texts: Sequence[str]) -> tuple[Hashes, Numbers]:
     first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     words = np.diff(np.searchsorted(first, np.flatnonzero(joined == 10)), prepend=0)
     back = power[size - first] * np.uint64(pow(_MULTIPLIER, -size, 2**64))
-    return _mixed((sums[last] - sums[first]) * back), words.astype(np.int64)
+    # No text at all is still one empty line.
+    return _mixed((sums[last] - sums[first]) * back), words.astype(np.int64)[: len(texts)]
 
 
 def read(texts: Sequence[tuple[str, str]]) -> Texts:

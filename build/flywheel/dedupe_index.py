@@ -109,6 +109,17 @@ def add(path: Path, items: Sequence[Item]) -> list[Pair]:
     return pairs
 
 
+def holds(path: Path) -> tuple[set[str], int]:
+    """The posts that an index holds, and how many of them were there when what is template was last counted.
+
+    Raises `CopiesIndexError` as `add` does.
+    """
+    with closing(_opened(path)) as connection:
+        posts = {id_ for (id_,) in connection.execute("select id from posts")}
+        added = connection.execute("select min(batch) from bands where batch > 0").fetchone()[0]
+    return posts, len(posts) if added is None else added
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None)
     try:

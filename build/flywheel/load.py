@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
 from flywheel import estimate
 from flywheel.agreement import Agreement
-from flywheel.data import Coding, Duplicate, ReportRow
+from flywheel.data import ChangeRow, Coding, Duplicate, HistoryRow, ReportRow
 from flywheel.estimate import Estimate, Window
 from flywheel.schema import TABLES, VIEWS
 from flywheel.signal import Post
@@ -34,6 +34,7 @@ Texts = Callable[[Post], tuple[str | None, str | None]]
 """Title and excerpt of a post, where its source allows them."""
 
 Rows = Iterator[dict[str, Any]]
+Record = TypeVar("Record")
 
 _HASHED = 1000
 """Rows that are hashed at once, in a third of the time of one by one."""
@@ -60,6 +61,8 @@ class Tables:
     variants: Sequence[Mapping[str, Any]]
     estimates: Sequence[Estimate]
     clustered_by: Mapping[str, str]
+    history: Sequence[HistoryRow]
+    changes: Sequence[ChangeRow]
     files: Mapping[str, int]
 
 
@@ -82,7 +85,7 @@ def _vocabulary(family: str) -> Callable[[Tables, Texts], Rows]:
 
 def _sources(tables: Tables, _: Texts) -> Rows:
     for row in _vocabulary("sources")(tables, _):
-        yield {**row, "text_policy": row["text"]}
+        yield {**row, "text_policy": row["text"], "licence_url": row["licence_url"] or None}
 
 
 ENTERS = {"population": "the mean", "neutral": "beside the mean", "targeted": "counts only"}
@@ -236,8 +239,14 @@ def _flow(tables: Tables, _: Texts) -> Rows:
         yield {**named, "stage": "machine", "position": len(stages) + 2, "posts": count}
 
 
-def _by(posts: Iterable[Post], key: Callable[[Post], Any]) -> dict[Any, list[Post]]:
-    groups: dict[Any, list[Post]] = {}
+def _versions(tables: Tables, _: Texts) -> Rows:
+    """The published versions, in the order in which they were published."""
+    for position, (name, rows) in enumerate(_by(tables.history, lambda row: row.version).items(), 1):
+        yield {"version": name, "position": position, "day": rows[0].day, "n_shares": len(rows)}
+
+
+def _by(posts: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    groups: dict[Any, list[Record]] = {}
     for post in posts:
         if (name := key(post)) is not None:
             groups.setdefault(name, []).append(post)
@@ -264,6 +273,9 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "tagger_report": lambda tables, _: ({**row.model_dump(), "figure": row.value} for row in tables.report),
     "reader_agreement": lambda tables, _: map(asdict, tables.agreement),
     "flow": _flow,
+    "versions": _versions,
+    "history": lambda tables, _: (row.model_dump() for row in tables.history),
+    "changes": lambda tables, _: (row.model_dump() for row in tables.changes),
 }
 """What goes into each table of the schema. A row may hold more than the table's columns."""
 

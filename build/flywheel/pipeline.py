@@ -32,7 +32,9 @@ def correct(posts: Iterable[Post], corrections: Sequence[CorrectionRow], vocabul
 
 
 def _corrected(post: Post, row: CorrectionRow, vocabulary: Vocabulary) -> Post:
-    post = replace(post, labelled_by="corrected", sure=row.sure or post.sure, readings=post.readings + 1)
+    post = replace(
+        post, labelled_by="corrected", confidence=None, sure=row.sure or post.sure, readings=post.readings + 1
+    )
     if row.pain is False:
         return replace(post, verdict="not_a_signal", theme=None, phase=None, also=(), ask=None, run=None, why=row.why)
     if row.pain and post.verdict != "signal":
@@ -73,7 +75,8 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     read, unread = gold.with_added(found.posts, found.unread, found.codings, words)
     posts = list(correct(forget(read, found.tombstones), found.corrections, words))
     distinct = list(dedupe.fold(posts, found.duplicates))
-    derived = list(dedupe.fold(forget(_taken_for_signals(found, unread), found.tombstones), found.duplicates))
+    machine = correct(forget(_taken_for_signals(found, unread), found.tombstones), found.corrections, words)
+    derived = list(dedupe.fold((post for post in machine if post.verdict == "signal"), found.duplicates))
     say(f"{len(posts):,} posts read, {len(distinct):,} distinct; {len(derived):,} more taken for signals by machine")
 
     counted = list(estimate.counted(distinct, words))
@@ -83,9 +86,10 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
     spans = estimate.windows(counted)
     readers_switch = switching.part_of(distinct, found.codings, words)
     shares = estimate.estimates(counted, words, read_by_archive, readers_switch)
-    base = variants.Base(distinct, counted, found.codings, rules, words, estimate.scaled(shares))
+    switch_scaled = estimate.scaled(shares)
+    base = variants.Base(distinct, counted, found.codings, rules, words, switch_scaled)
     shares += (row for span in spans if span.role == "all" for row in variants.estimates(base, span))
-    shares += ppi.read_and_machine(distinct, unread, found.said, words)
+    shares += ppi.read_and_machine(distinct, unread, found.said, words, switch_scaled)
     signals = sum(post.verdict == "signal" for post in distinct)
     say(f"{signals:,} signals, {len(counted):,} of them carry a share, {len(shares):,} estimates")
 
@@ -104,6 +108,8 @@ def build(folder: Path, out: Path, store: Path | None = None, say: Say = lambda 
         variants=variants.described(base),
         estimates=sorted(shares, key=estimate.key),
         clustered_by=rules,
+        history=found.history,
+        changes=found.changes,
         files=found.files,
     )
     return load.write(tables, folder, out, store, say)

@@ -26,7 +26,7 @@ from scipy.optimize import nnls
 
 from flywheel import estimate
 from flywheel.data import Prediction
-from flywheel.estimate import Bools, Column, Estimate, Floats, Ints, Rows, Window
+from flywheel.estimate import Bools, Column, Estimate, Floats, Ints, ReaderPart, Rows, Window
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
@@ -177,13 +177,18 @@ PREDICTED: Mapping[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def read_and_machine(
-    posts: Sequence[Post], unread: Sequence[Post], said: Mapping[str, Prediction], vocabulary: Vocabulary
+    posts: Sequence[Post],
+    unread: Sequence[Post],
+    said: Mapping[str, Prediction],
+    vocabulary: Vocabulary,
+    readers: ReaderPart = estimate.nobody,
 ) -> list[Estimate]:
     """The rows of `estimates` with the variant "read and machine": places of the population, and their mean.
 
     `posts` are all that were read, signals or not; `unread` all that the machine alone has read (`Data.unread`); `said`
-    what it says of both (`Data.said`). A place gets rows where every read post has a prediction and some post is
-    unread; else it has none, and none is in the mean. `n` and `n_coded` count read signals, `n_machine` unread posts.
+    what it says of both (`Data.said`); `readers` widens `process`, as in the published rows. A place gets rows where
+    every read post has a prediction and some post is unread; else it has none, and none is in the mean. `n` and
+    `n_coded` count read signals, `n_machine` unread posts.
     """
     counted = list(estimate.counted(posts, vocabulary))
     spans = estimate.windows(counted)
@@ -200,7 +205,7 @@ def read_and_machine(
         for span in spans:
             inside = estimate.in_window(here.rows, span)
             for name, subject in PREDICTED:
-                found += here.estimates(measures[name], subject, span, inside)
+                found += here.estimates(measures[name], subject, span, inside, readers)
     found += estimate.means(found, estimate.drawn(vocabulary))
     return sorted(found, key=lambda e: (e.measure, e.subject, e.by, e.value, e.window, e.variant, e.method))
 
@@ -244,7 +249,9 @@ class _Place:
             cluster=rows["community"].codes if by_community else by_author,
         )
 
-    def estimates(self, measure: estimate.Measure, subject: str, span: Window, inside: Bools) -> Iterator[Estimate]:
+    def estimates(
+        self, measure: estimate.Measure, subject: str, span: Window, inside: Bools, readers: ReaderPart
+    ) -> Iterator[Estimate]:
         rows, hits, among = self.rows, *PREDICTED[measure.name, subject]
         counted = measure.among(rows) & ~rows["theme"].is_("") & self.read & inside
         hit = measure.hits[subject](rows) & counted
@@ -290,7 +297,9 @@ class _Place:
         share = min(max(found.share, 0.0), 1.0)
         base = replace(base, numerator=found.numerator, denominator=found.denominator)
         unread = float(self.weight[~self.read & inside].sum() / self.weight[inside].sum())
-        yield estimate.with_interval(base, share, found.variance, found.clusters - 1)
+        part = readers(measure, replace(base, share=share))
+        whole = replace(base, reader_variance=part)
+        yield estimate.with_interval(whole, share, found.variance + (part or 0.0), found.clusters - 1)
         yield estimate.with_interval(
             replace(base, method="archive"), share, found.archive_variance, int(sample.read.sum()) - 1, unread
         )

@@ -38,6 +38,10 @@ _REFERENCE = re.compile(r"(?<![\w:]):([A-Za-z_]\w*)")
 _RESERVED = {"sql", "format"}
 
 
+class UnknownParameterError(ValueError):
+    """A canned query was given a parameter that it does not have."""
+
+
 class QueryError(ValueError):
     """A canned query that cannot be served; the message starts with ``file:line:``."""
 

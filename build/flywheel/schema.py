@@ -12,12 +12,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 _INTEGER = _names(
-    """author cell clusters df known learned_from matched n n_coded n_machine n_numerator n_places n_replies number pain
-    position posts posts_read reading readings run same score signals support threads warning"""
+    """author cell clusters df known learned_from matched n n_coded n_machine n_numerator n_places n_replies n_shares
+    number pain position posts posts_read reading readings run same score signals support threads warning"""
 )
 _REAL = _names(
-    """confidence denominator figure high low numerator part probability reader_variance share similarity t t_df
-    variance weight"""
+    """change confidence denominator figure high low numerator part probability reader_variance share share_before
+    similarity t t_df variance weight"""
 )
 
 
@@ -56,7 +56,7 @@ TABLES: dict[str, Table] = {
     ),
     "asks": _table("slug title description position", pk="slug"),
     "whys": _table("slug title description position", pk="slug"),
-    "sources": _table("slug title community_is text_policy terms position", pk="slug"),
+    "sources": _table("slug title community_is text_policy licence licence_url terms position", pk="slug"),
     "places": _table("slug title short frame enters description clustered_by position", pk="slug"),
     "archives": _table(
         """slug title source place matched posts_read signals first_month last_month holds obtained leaves_out
@@ -72,7 +72,8 @@ TABLES: dict[str, Table] = {
         pk="id",
         references=f"{_VOCABULARY} theme:themes phase:phases ask:asks",
         indexes="""ask community tool model month source kind state seen sure archive frame corpus thread
-        theme+month phase+place place+theme+month""",
+        theme+month phase+place place+theme+month
+        theme+phase+ask+place+tool+month+seen+frame+labelled_by+model""",
     ),
     "signal_themes": _table(
         "signal theme role probability",
@@ -122,6 +123,18 @@ TABLES: dict[str, Table] = {
         "archive source corpus stage position posts",
         pk="archive source corpus stage",
         references="source:sources",
+    ),
+    "versions": _table("version position day n_shares", pk="version"),
+    "history": _table(
+        """version measure subject by value window share low high n n_numerator threads clusters n_places first_month
+        last_month enough""",
+        pk="version measure subject by value window",
+        references="version:versions",
+    ),
+    "changes": _table(
+        "version kind measure subject place signals share_before share change low high verdict",
+        pk="version kind measure subject place",
+        references="version:versions",
     ),
     "wants": _table("slug title could ask themes position", pk="slug", references="ask:asks"),
     "external": _table("slug figure unit says how who url position", pk="slug"),

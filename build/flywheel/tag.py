@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 
 from flywheel import relevance
 from flywheel.features import BLOCKS, Features, Text
@@ -42,6 +42,11 @@ class Linear:
 
     def scores(self, matrix: sparse.csr_matrix) -> Floats:
         return np.asarray(matrix @ self.weight, dtype=np.float64) + self.bias
+
+    def against_the_rest(self, matrix: sparse.csr_matrix) -> Floats:
+        """The log odds of the first class against all others together."""
+        scores = self.scores(matrix)
+        return np.asarray(scores[:, 0] - logsumexp(scores[:, 1:], axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,13 @@ def tag(model: Model, texts: Sequence[Text]) -> Tags:
 
 def _tag_batch(model: Model, texts: Sequence[Text]) -> Tags:
     matrix = model.features.matrix(texts).astype(np.float32)
-    named = model.relevance_calibration.logistic(model.relevance.scores(matrix)[:, 0])
-    nameless = model.nameless_calibration.logistic(model.nameless.scores(matrix)[:, 0])
-    relevant = np.where([bool(text.community) for text in texts], named, nameless)
+    relevant = np.zeros(len(texts))
+    named = np.array([bool(text.community) for text in texts], dtype=bool)
+    for which, linear, calibration in (
+        (named, model.relevance, model.relevance_calibration),
+        (~named, model.nameless, model.nameless_calibration),
+    ):
+        relevant[which] = calibration.logistic(linear.against_the_rest(matrix[np.flatnonzero(which)]))
     themes = model.theme_calibration.softmax(model.theme.scores(matrix))
     asks = model.ask_calibration.softmax(model.ask.scores(matrix))
     return Tags(
@@ -188,7 +197,10 @@ class Reason(NamedTuple):
 
 
 def explain(model: Model, text: Text, most: int = 12) -> tuple[list[Reason], list[Reason]]:
-    """What decided, strongest first: for or against relevance, and for or against the theme chosen."""
+    """What decided, strongest first: for or against relevance, and for or against the theme chosen.
+
+    Relevance is weighed against the reasons why a post is no signal, each as much as it is likely for this post.
+    """
     matrix = model.features.matrix([text]).tocsr()
     names = model.features.column_names()
     blocks = [block for block in BLOCKS for _ in model.features.names[block]]
@@ -203,8 +215,9 @@ def explain(model: Model, text: Text, most: int = 12) -> tuple[list[Reason], lis
         return sorted(found, key=lambda reason: -abs(reason.weight))[:most]
 
     theme = model.theme.weight[:, chosen] - model.theme.weight.mean(axis=1)
-    relevant = model.relevance if text.community else model.nameless
-    return reasons(relevant.weight[:, 0]), reasons(theme)
+    linear = model.relevance if text.community else model.nameless
+    rest = softmax(linear.scores(matrix)[0, 1:]).astype(np.float32)
+    return reasons(linear.weight[:, 0] - linear.weight[:, 1:] @ rest), reasons(theme)
 
 
 def save(model: Model, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Learns a model from the read posts and whatever of their text is at hand, and measures it on posts left out.
 
-Relevance is learned from raw text alone; themes and `ask` from raw text and from the gists of all signals. Every score
+Relevance is learned from raw text alone, as signals against each reason why a post is none; themes from raw text and
+the gists of all signals, beside the posts that are none; `ask` from raw text and gists. Every score
 that anything is chosen or measured by comes from a model that saw neither the post nor another of its thread, its
 author, or a near copy (`cross_fit`).
 """
@@ -24,6 +25,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from flywheel import dedupe, features, tag
+from flywheel.data import SECOND_THEME
 from flywheel.features import Features, Text
 from flywheel.signal import Post
 from flywheel.tag import Calibration, Floats, Linear, Model, Thresholds
@@ -32,16 +34,28 @@ from flywheel.vocabulary import Vocabulary
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-FOLDS, SEED, STEPS = 5, 0, 100
+FOLDS, SEED, STEPS = 5, 0, 60
 RECALL = 0.9
 """The operating point of relevance: the score that nine of ten signals reach."""
-ALSO, UNSURE = 0.15, 0.35
-"""A theme from here on is among a post's themes; a first theme below is unsure (methods: 0.15, P .67 R .66)."""
+UNSURE = 0.35
+"""A first theme below is unsure."""
 _UNSURE_READING, _ALSO_WEIGHT = 0.4, 0.3
 """A reading that was not sure counts less, and so does a second theme."""
 
 
 _NEVER = -20.0
+
+REASONS: Mapping[str, tuple[str, ...]] = {
+    "another field": ("image-model", "not-language"),
+    "use": ("inference",),
+    "ready model": ("uses-tuned-model", "wants-a-model"),
+    "how-to": ("howto",),
+    "showing": ("showcase", "news", "maintainer"),
+    "mention": ("mention", "no-difficulty", "pretraining", "other"),
+}
+"""What is no signal, in six kinds of reasons why: each kind has words of its own. All thirteen reasons measured the
+same and would make the model twice as large. What has another reason, or none, is a mention."""
+VERDICTS = ("signal", *REASONS)
 
 
 class TrainingError(Exception):
@@ -123,14 +137,14 @@ class Learned(NamedTuple):
 class Table:
     """Examples as numbers: the matrix, and per row the labels (-1 where there is none) and weights.
 
-    `nameless` are the raw rows once more, as if their community were not known.
+    `nameless` are the raw rows once more, as if their community were not known. `verdict` is a number in `VERDICTS`.
     """
 
     matrix: sparse.csr_matrix
     nameless: sparse.csr_matrix
     raw: Flags
     of: Numbers
-    relevant: Numbers
+    verdict: Numbers
     theme: Numbers
     also: tuple[tuple[int, ...], ...]
     ask: Numbers
@@ -138,18 +152,22 @@ class Table:
     themes: tuple[str, ...]
     asks: tuple[str, ...]
 
+    @property
+    def relevant(self) -> Numbers:
+        """1 for a signal, 0 for what is none, -1 where that is not known."""
+        return np.where(self.verdict < 0, -1, self.verdict == 0)
+
 
 def tabulate(found: Sequence[Example], columns: Features, vocabulary: Vocabulary) -> Table:
     themes, asks = tuple(vocabulary.themes), tuple(vocabulary.asks)
     theme_number = {name: n for n, name in enumerate(themes)}
-    verdicts = {"signal": 1, "not_a_signal": 0, "cannot_tell": -1}
     nameless = [example.text._replace(community="") for example in found if example.of is None]
     return Table(
         matrix=columns.matrix([example.text for example in found]).astype(np.float32),
         nameless=columns.matrix(nameless).astype(np.float32),
         raw=np.array([example.of is None for example in found]),
         of=np.array([n if e.of is None else e.of for n, e in enumerate(found)], dtype=np.int64),
-        relevant=np.array([verdicts[e.post.verdict] for e in found]),
+        verdict=np.array([_verdict(e.post) for e in found]),
         theme=np.array([theme_number[e.post.theme] if e.post.theme else -1 for e in found]),
         also=tuple(tuple(theme_number[name] for name in e.post.also) for e in found),
         ask=np.array([asks.index(e.post.ask) if e.post.ask else -1 for e in found]),
@@ -157,6 +175,16 @@ def tabulate(found: Sequence[Example], columns: Features, vocabulary: Vocabulary
         themes=themes,
         asks=asks,
     )
+
+
+def _verdict(post: Post) -> int:
+    """The number of a post's verdict in `VERDICTS`, -1 where it cannot be told."""
+    match post.verdict:
+        case "signal":
+            return 0
+        case "not_a_signal":
+            return 1 + next((n for n, whys in enumerate(REASONS.values()) if post.why in whys), len(REASONS) - 1)
+    return -1
 
 
 def _fit(
@@ -173,7 +201,7 @@ def _fit(
         bias = np.where(np.isin(np.arange(len(classes)), there), 0.0, _NEVER)
         return Linear(classes, np.zeros((matrix.shape[1], len(classes)), dtype=np.float32), bias)
     with warnings.catch_warnings():
-        # A hundred steps on purpose: sixty measured the same.
+        # Sixty steps on purpose: a hundred measured the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(C=c, max_iter=STEPS, tol=1e-4).fit(matrix, labels, sample_weight=weights)
     weight = np.zeros((matrix.shape[1], len(classes)), dtype=np.float32)
@@ -189,16 +217,24 @@ def fit(table: Table, rows: Flags) -> Learned:
     """Learns from the given rows of a table."""
     known = np.flatnonzero(rows & table.raw & (table.relevant >= 0))
 
-    def relevance(matrix: sparse.csr_matrix) -> Linear:
-        both = _fit(matrix, table.relevant[known], table.sure[known], ("no", "signal"), 1.0, 8.0)
-        return Linear(("signal",), both.weight[:, 1:], both.bias[1:])
+    # Signals weigh as much as all others together, and each reason as much as it is frequent.
+    relevant = table.relevant[known]
+    weights = table.sure[known]
+    weights = weights * (weights.sum() / 2 / np.bincount(relevant, weights, minlength=2))[relevant]
 
-    themed = np.flatnonzero(rows & (table.theme >= 0))
-    second = [(n, theme) for n in themed.tolist() for theme in table.also[n]]
-    at = np.concatenate([themed, np.array([n for n, _ in second], dtype=np.int64)])
-    labels = np.concatenate([table.theme[themed], np.array([theme for _, theme in second], dtype=np.int64)])
-    weights = np.concatenate([np.ones(len(themed)), np.full(len(second), _ALSO_WEIGHT)])
-    theme = _fit(table.matrix[at], labels, weights, table.themes, 0.7, 10.0)
+    def relevance(matrix: sparse.csr_matrix) -> Linear:
+        return _fit(matrix, table.verdict[known], weights, VERDICTS, 0.0, 8.0)
+
+    # What is no signal has its reason for a theme, so that words of those posts speak for none.
+    themes = len(table.themes)
+    labels = np.where(table.theme >= 0, table.theme, np.where(table.verdict > 0, themes + table.verdict, -1))
+    labelled = np.flatnonzero(rows & (labels >= 0))
+    second = [(n, theme) for n in labelled.tolist() for theme in table.also[n]]
+    at = np.concatenate([labelled, np.array([n for n, _ in second], dtype=np.int64)])
+    labels = np.concatenate([labels[labelled], np.array([theme for _, theme in second], dtype=np.int64)])
+    counted = np.concatenate([np.ones(len(labelled)), np.full(len(second), _ALSO_WEIGHT)])
+    every = _fit(table.matrix[at], labels, counted, (*table.themes, *VERDICTS), 0.7, 10.0)
+    theme = Linear(table.themes, every.weight[:, :themes], every.bias[:themes])
 
     asked = np.flatnonzero(rows & (table.ask >= 0))
     ask = _fit(table.matrix[asked], table.ask[asked], np.ones(len(asked)), table.asks, 0.7, 10.0)
@@ -229,8 +265,8 @@ def cross_fit(table: Table, fold: Numbers, kept: Callable[[int], Flags] | None =
         learned = fit(table, rows & kept(number) if kept else rows)
         out = np.flatnonzero(fold == number)
         matrix = table.matrix[out]
-        found.relevance[out] = learned.relevance.scores(matrix)[:, 0]
-        found.nameless[out] = learned.nameless.scores(table.nameless[out])[:, 0]
+        found.relevance[out] = learned.relevance.against_the_rest(matrix)
+        found.nameless[out] = learned.nameless.against_the_rest(table.nameless[out])
         found.theme[out] = learned.theme.scores(matrix)
         found.ask[out] = learned.ask.scores(matrix)
     return found
@@ -373,7 +409,9 @@ def train(posts: Sequence[Post], texts: Mapping[str, tuple[str, str]], vocabular
         **{f"{name}_calibration": calibration for name, calibration in calibrations._asdict().items()},
         priors=priors_of(probabilities.themes[themed], table.theme[: len(raw)][themed]),
         phases={slug: entry.phase for slug, entry in vocabulary.themes.items()},
-        thresholds=Thresholds(operating_point(probabilities.relevance, table.relevant[: len(raw)]), ALSO, UNSURE),
+        thresholds=Thresholds(
+            operating_point(probabilities.relevance, table.relevant[: len(raw)]), SECOND_THEME, UNSURE
+        ),
         version=_version(found),
     )
     return Trained(model, raw, table, fold, grouped, scores, probabilities, cross_priors(table, probabilities, fold))
@@ -384,6 +422,6 @@ def _version(found: Iterable[Example]) -> str:
     digest = hashlib.blake2b(digest_size=4)
     for example in found:
         post: Any = example.post
-        labels = (post.url, post.verdict, post.theme, post.also, post.ask, post.sure, example.of is None)
+        labels = (post.url, post.verdict, post.why, post.theme, post.also, post.ask, post.sure, example.of is None)
         digest.update(repr((labels, example.text)).encode("utf-8", "replace"))
     return digest.hexdigest()

@@ -56,6 +56,8 @@ class Source(Entry):
     community: str
     community_is: str = Text
     text: Literal["full", "excerpt", "link"]
+    licence: str = Text
+    licence_url: str = Field(default="", pattern=r"^(https://\S+)?$")
     terms: str = Text
 
     @field_validator("community")
@@ -128,6 +130,7 @@ class Site(Entry):
     licence_data: str = Text
     licence_data_url: str = Field(pattern=r"^https://")
     licence_code: str = Text
+    takedown_within: str = Text
 
 
 class Name(Entry):

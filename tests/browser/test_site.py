@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +19,20 @@ from tests.conftest import ROOT
 OUR_PAGES = [
     "/",
     "/memo",
+    "/iterate",
+    "/recount?place=reddit&place=hub&place=openai-forum&export-load=evaluate",
     "/themes",
     "/themes/continual-updates",
     "/method",
     "/downloads",
+    "/changes",
+    "/api",
+    "/datasheet",
+    "/takedown",
     "/search?q=resume+checkpoint",
+    "/search?q=zzzz+model&place=reddit",
+    "/posts/rd.1mh3s7q.n6zmnt2",
+    "/posts/gh.Blaizzy.mlx-vlm.2181?as=overfitting&reason=It+does+not+hold.",
 ]
 MISSING = "/themes/vibes"
 EVERY_PAGE = [
@@ -34,6 +44,9 @@ EVERY_PAGE = [
     "/signals?sql=select+*+from+estimates+limit+20",
     MISSING,
 ]
+
+# What the run saw, for whoever wants to look; not committed.
+PICTURES = ROOT / "test-results" / "pages"
 
 pytestmark = pytest.mark.browser
 
@@ -91,6 +104,8 @@ def test_every_page_in_every_dress(
         if script:
             holds_together(page, wrong)
             assert violations(page) == [], path
+            name = re.sub(r"\W+", "-", path).strip("-") or "home"
+            page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
         else:
             assert page.locator("main").inner_text().strip(), path
         page.context.close()
@@ -109,6 +124,7 @@ def test_a_keyboard_leads_from_the_memo_to_a_post_and_to_its_query(chromium: Bro
     press_until('#figure-theme_shares a[href="/themes/output-defects"]')
     page.keyboard.press("Enter")
     page.wait_for_url("**/themes/output-defects")
+    press_until('.posts a[href^="/posts/"]')
     press_until('.posts a[href^="https://"]')
     assert page.evaluate("document.activeElement.href").startswith("https://")
     page.goto(f"{address}/memo")
@@ -118,35 +134,127 @@ def test_a_keyboard_leads_from_the_memo_to_a_post_and_to_its_query(chromium: Bro
     assert "select" in page.locator("pre").first.inner_text()
 
 
+def count_changes(page: Page, was: str) -> None:
+    page.wait_for_function(
+        "was => document.querySelector('.count') && document.querySelector('.count').innerText !== was", arg=was
+    )
+
+
 def test_a_drill_filters_pages_and_goes_back(chromium: Browser, address: str) -> None:
     page, wrong = opened(chromium, f"{address}/themes/continual-updates")
+    page.evaluate("window.untouched = true")
     everything = page.locator(".count").inner_text()
-    with page.expect_response("**/themes/continual-updates?*"):
-        page.select_option("select[name=place]", "openai-forum")
-    page.wait_for_function("was => document.querySelector('.count').innerText !== was", arg=everything)
+    page.click('.facets a:has-text("OpenAI forum")')
+    count_changes(page, everything)
     assert "place=openai-forum" in page.url
-    assert set(page.locator(".posts .muted").all_inner_texts()) == {
-        text for text in page.locator(".posts .muted").all_inner_texts() if text.startswith("OpenAI forum")
-    }
+    assert page.evaluate("document.activeElement.className") == "count", "the reader goes on from the count"
+    assert all("OpenAI forum" in text for text in page.locator(".posts > li > p:nth-of-type(2)").all_inner_texts())
+    narrowed = page.locator(".count").inner_text()
+    page.fill("input#words", "again")
+    count_changes(page, narrowed)
+    assert {"place=openai-forum", "q=again"} == set(page.url.partition("?")[2].split("#")[0].split("&"))
+    assert "post" in page.locator("#said").inner_text()
+    both = page.locator(".count").inner_text()
+    page.fill("input#words", "again and")
+    count_changes(page, both)
+    both = page.locator(".count").inner_text()
     page.go_back()
-    page.wait_for_function("was => document.querySelector('.count').innerText === was", arg=everything)
-    assert page.locator("select[name=place]").input_value() == ""
+    count_changes(page, both)
+    assert page.locator("input#words").input_value() == ""
+    page.click('.chips a:has-text("OpenAI forum")')
+    count_changes(page, narrowed)
+    assert page.locator(".count").inner_text() == everything
+    page.click(".pages a[rel=next]")
+    count_changes(page, everything)
+    assert "page=2" in page.url
+    assert page.evaluate("window.untouched"), "no page was loaded anew"
     assert wrong == []
 
 
 def test_a_drill_works_without_script(chromium: Browser, address: str) -> None:
     page, _ = opened(chromium, f"{address}/themes/continual-updates", java_script_enabled=False)
-    page.select_option("select[name=place]", "openai-forum")
-    page.fill("input[name=q]", "again")
+    page.click('.facets a:has-text("OpenAI forum")')
+    page.fill("input#words", "again")
     page.click("form.drill button")
     assert "place=openai-forum" in page.url
     assert "q=again" in page.url
     assert page.locator(".posts li").count() > 3
-    page.goto(f"{address}/themes/continual-updates?place=openai-forum")
+    assert page.locator("button[data-copy]:visible").count() == 0
+    page.click('.chips a:has-text("again")')
     first = page.locator(".posts li").first.inner_text()
     page.click("a[rel=next]")
     assert page.locator(".posts li").first.inner_text() != first
     assert "place=openai-forum" in page.url
+    page.click(".posts > li > p > a")
+    assert "/posts/" in page.url
+    page.select_option("select[name=as]", "overfitting")
+    page.fill("input[name=reason]", "It does not hold.")
+    page.click("form.correct button")
+    assert '"theme": "overfitting"' in page.locator("#line").inner_text()
+
+
+def test_single_keys_search_and_step_and_can_be_turned_off(chromium: Browser, address: str) -> None:
+    page, wrong = opened(chromium, f"{address}/search?phase=iterate")
+
+    def at() -> str:
+        return str(page.evaluate("document.activeElement.getAttribute('href') || document.activeElement.id"))
+
+    links = [str(link.get_attribute("href")) for link in page.locator(".posts > li > p > a[href^='/posts/']").all()]
+    ours = links[::2]  # each post has a second link, to its correction
+    page.keyboard.press("j")
+    assert at() == ours[0]
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert at() == ours[1]
+    page.keyboard.press("/")
+    assert at() == "words"
+    page.keyboard.type("j/k")
+    assert page.locator("input#words").input_value() == "j/k"
+    page.goto(f"{address}/memo")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "q"
+    page.goto(f"{address}/search?phase=iterate")
+    page.click("text=Turn them off")
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    assert at() != "words"
+    page.reload()
+    page.keyboard.press("j")
+    assert at() not in ours
+    assert wrong == []
+
+
+def test_a_link_can_be_copied(chromium: Browser, address: str) -> None:
+    page, _ = opened(
+        chromium, f"{address}/search?q=adapter&phase=iterate", permissions=["clipboard-read", "clipboard-write"]
+    )
+    page.click("text=Copy link")
+    page.wait_for_selector("text=Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == f"{address}/search?q=adapter&phase=iterate#posts"
+
+
+def test_a_reader_counts_anew_with_script_and_without(chromium: Browser, address: str) -> None:
+    said = []
+    for script in (True, False):
+        page, wrong = opened(chromium, f"{address}/recount", java_script_enabled=script)
+        before = page.locator("#results .lead").inner_text()
+        page.click("summary:has-text('Where each theme belongs')")
+        page.select_option("select[name=export-load]", "evaluate")
+        page.click("button:has-text('Count again')")
+        page.wait_for_url("**export-load=evaluate**")
+        page.locator("#results :text('With export and load counts in evaluate')").wait_for()
+        said.append(page.locator("#results .lead").inner_text())
+        assert said[-1] != before
+        assert page.locator("select[name=export-load]").input_value() == "evaluate"
+        assert wrong == []
+    assert said[0] == said[1]
+
+
+def test_the_memo_prints_on_four_pages(chromium: Browser, address: str) -> None:
+    page, _ = opened(chromium, f"{address}/memo")
+    paper = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 4
 
 
 def test_the_first_view_of_the_memo_is_light(chromium: Browser, address: str) -> None:

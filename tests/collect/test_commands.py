@@ -49,6 +49,31 @@ def test_collect_twice_then_forget(desk: Desk, plan: Path) -> None:
     assert "issue:1003" not in desk.items()
 
 
+def test_forget_takes_the_lines_out_of_the_data(desk: Desk) -> None:
+    post, thread = "https://github.com/o/r/issues/3", "https://discuss.example.org/t/a-title/9"
+    lines: dict[str, list[dict[str, Any]]] = {
+        "signals/some.jsonl": [
+            {"url": post},
+            {"url": "https://github.com/o/r/issues/30"},
+            {"url": "x", "thread": thread},
+        ],
+        "codings.jsonl": [{"url": post, "reading": 1}, {"url": thread, "reading": 1}],
+        "duplicates.jsonl": [{"keep": "https://github.com/o/r/issues/4", "drop": post}],
+    }
+    for name, rows in lines.items():
+        (Path("data") / name).parent.mkdir(parents=True, exist_ok=True)
+        (Path("data") / name).write_text("".join(json.dumps(row) + "\n" for row in rows) + "not JSON\n")
+    result = call("forget", post, thread)
+    assert result.exit_code == 0 and "5 lines of data gone" in result.output
+    left = {name: (Path("data") / name).read_text() for name in lines}
+    assert left == {
+        "signals/some.jsonl": '{"url": "https://github.com/o/r/issues/30"}\nnot JSON\n',
+        "codings.jsonl": "not JSON\n",
+        "duplicates.jsonl": "not JSON\n",
+    }
+    assert "0 lines" in call("forget", post, thread).output
+
+
 def test_a_tombstone_of_the_data_is_applied_to_the_store(desk: Desk, plan: Path) -> None:
     call("collect", "--plan", plan)
     Path("data/tombstones.jsonl").write_text('{"id": "gh.o.r.2", "reason": "request"}\n')

@@ -50,7 +50,6 @@ def test_a_page_is_rendered_once(site: Site, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
-        ("/other", {}),
         ("/method", {}),
         ("/downloads", {}),
         ("/memo", {"cookie": "ds_actor=x"}),
@@ -61,6 +60,52 @@ def test_what_is_not_kept(site: Site, path: str, headers: dict[str, str]) -> Non
     first, second = ask(site, (path, headers), (path, headers))
     assert first.text != second.text
     assert "etag" not in first.headers
+
+
+def test_other_pages_are_rendered_each_time_and_carry_a_validator(site: Site) -> None:
+    first, second = ask(site, ("/other", {}), ("/other", {}))
+    assert first.text != second.text
+    etag = first.headers["etag"]
+    assert ask(site, ("/other", {"if-none-match": etag}))[0].status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/signals",
+        "/signals/signals?_sort=month",
+        "/signals/signals.csv?_stream=1",
+        "/signals/signals.json?_shape=array",
+        "/signals/signals_by_phase.json?_shape=array&place=hub",
+        "/signals.json?_shape=array&sql=select+1",
+        "/signals.db",
+    ],
+)
+def test_tables_queries_and_files_answer_304_until_the_data_change(site: Site, path: str) -> None:
+    def fresh(headers: dict[str, str]) -> httpx.Response:
+        return ask(site, (path, headers), files=[], immutables=[str(site.database)])[0]
+
+    answer = fresh({})
+    assert answer.status_code == 200
+    again = fresh({"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    with sqlite_utils.Database(site.database).conn as connection:
+        connection.execute("update build_info set value = 'other' where key = 'content_hash'")
+    assert fresh({"if-none-match": answer.headers["etag"]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/signals/nothing", "/signals.json?sql=select+nonsense", "/-/versions.json", "/nothing"]
+)
+def test_faults_and_what_is_not_data_carry_no_validator(site: Site, path: str) -> None:
+    assert "etag" not in ask(site, (path, {}))[0].headers
+
+
+def test_a_query_with_a_cookie_is_passed_through(site: Site) -> None:
+    path = "/signals.json?_shape=array&sql=select+1"
+    etag = ask(site, (path, {}))[0].headers["etag"]
+    answer = ask(site, (path, {"cookie": "ds_actor=x", "if-none-match": etag}))[0]
+    assert answer.status_code == 200 and "etag" not in answer.headers
 
 
 def test_address_and_host_make_different_pages(site: Site) -> None:

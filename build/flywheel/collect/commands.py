@@ -216,7 +216,7 @@ def hydrate(
 @store_option
 @data_option
 def forget(urls: tuple[str, ...], store_path: Path | None, data_path: Path | None) -> None:
-    """Erases posts for good: from the store, and by a tombstone from every later build."""
+    """Erases posts for good: from the store, from the lines of the data, and by a tombstone from every later build."""
     places = Places.of(store_path, data_path)
     with one_clear_error():
         try:
@@ -230,7 +230,8 @@ def forget(urls: tuple[str, ...], store_path: Path | None, data_path: Path | Non
         if places.store.exists():
             with Store(places.store, author_key(file=places.key)) as store:
                 held = store.erase([Gone("request", url=url) for url in wanted], _today())
-        click.echo(f"{len(added)} new tombstones, {held} posts erased from {places.store}")
+        lines = tombstones.sweep(places.data, ids)
+        click.echo(f"{len(added)} new tombstones, {held} posts erased from {places.store}, {lines} lines of data gone")
 
 
 @click.command("import")

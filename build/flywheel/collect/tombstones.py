@@ -5,11 +5,15 @@ title of a post that is no more."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from flywheel.collect.record import Why
 from flywheel.faults import Fault, FaultsError
+from flywheel.signal import signal_id
+
+LINES = ("signals/*.jsonl", "derived/*.jsonl", "codings.jsonl", "corrections.jsonl", "duplicates.jsonl")
+"""Files of `data/` whose lines are about one post each, or about a pair."""
 
 
 def read(path: Path) -> dict[str, Why]:
@@ -41,3 +45,32 @@ def append(path: Path, ids: Mapping[str, Why], month: str) -> list[str]:
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
     return added
+
+
+def sweep(data: Path, ids: Collection[str]) -> int:
+    """Takes every line about these posts, or about posts of their threads, out of `data/`; returns how many went.
+
+    A build passes such lines by anyhow. They go because each holds the post's link and a sentence about it, and
+    `data/` is public. A line that cannot be read stays: `flywheel check` names it."""
+    gone, wanted = 0, set(ids)
+    for path in sorted(path for pattern in LINES for path in data.glob(pattern)):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not _named(line) & wanted]
+        if len(kept) < len(lines):
+            beside = path.with_name(f".{path.name}.{os.getpid()}")
+            beside.write_text("".join(kept), encoding="utf-8")
+            beside.replace(path)
+            gone += len(lines) - len(kept)
+    return gone
+
+
+def _named(line: str) -> set[str]:
+    """The ids that a line is about: of its post, its thread, its pair."""
+    try:
+        row = json.loads(line)
+        urls = {str(row[field]) for field in ("url", "keep", "drop") if row.get(field)}
+        ids = {str(row[field]) for field in ("id", "thread") if row.get(field)}
+    except (ValueError, AttributeError):
+        return set()
+    # `thread` is an id on Reddit and an address elsewhere.
+    return {signal_id(url) for url in urls} | ids | {signal_id(one) for one in ids if "://" in one}
