@@ -3,6 +3,6 @@
 
 select a.slug, a.title, a.description, count(s.id) as signals
 from asks a
-left join signals s on s.ask = a.slug and s.labelled_by <> 'machine'
+left join signals s on s.ask = a.slug and s.labelled_by in ('coded', 'corrected')
 group by a.slug
 order by a.position

@@ -4,6 +4,6 @@
 
 select h.slug, h.title, h.short, h.description, count(s.id) as signals
 from phases h
-left join signals s on s.phase = h.slug and s.labelled_by <> 'machine'
+left join signals s on s.phase = h.slug and s.labelled_by in ('coded', 'corrected')
 group by h.slug
 order by h.position

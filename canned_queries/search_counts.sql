@@ -27,8 +27,11 @@ with hits as materialized (
       select 1 from json_each('[' || replace(json_quote(trim(:q)), ' ', '","') || ']') piece
       where instr(coalesce(s.title, '') || ' ' || coalesce(s.excerpt, '') || ' ' || coalesce(s.gist, ''), piece.value) = 0
     )
+  union all
+  select g.rowid from signal_themes b join signals g on g.id = b.signal
+  where trim(:q) = '' and :beside <> '' and b.theme = :beside
 ), kinds as materialized (
-  -- With words the search index leads, without them one index of signals holds all that is asked.
+  -- With words the search index leads; without, all that is asked has been counted.
   select s.theme, s.phase, s.ask, s.place, s.tool, substr(s.month, 1, 4) as year, s.seen, s.frame, s.labelled_by,
     count(*) as n
   from hits h cross join signals s on s.rowid = h.row
@@ -37,11 +40,9 @@ with hits as materialized (
       select g.rowid from signal_themes b join signals g on g.id = b.signal where b.theme = :beside))
   group by 1, 2, 3, 4, 5, 6, 7, 8, 9
   union all
-  select s.theme, s.phase, s.ask, s.place, s.tool, substr(s.month, 1, 4), s.seen, s.frame, s.labelled_by, count(*)
-  from signals s
-  where trim(:q) = '' and :model in ('', coalesce(s.model, 'none'))
-    and (:beside = '' or s.rowid in (
-      select g.rowid from signal_themes b join signals g on g.id = b.signal where b.theme = :beside))
+  select s.theme, s.phase, s.ask, s.place, s.tool, s.year, s.seen, s.frame, s.labelled_by, sum(s.n)
+  from signal_counts s
+  where trim(:q) = '' and :beside = '' and :model in ('', coalesce(s.model, 'none'))
   group by 1, 2, 3, 4, 5, 6, 7, 8, 9
 ), judged as (
   select *,

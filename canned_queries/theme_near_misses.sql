@@ -10,7 +10,7 @@ with beside as (
   from signal_themes s
   join signals g on g.id = s.signal
   where s.theme = case :theme when '' then 'did-it-get-better' else :theme end
-    and s.role = 'secondary' and g.labelled_by <> 'machine' and g.sure = 'high' and g.theme is not null
+    and s.role = 'secondary' and g.labelled_by in ('coded', 'corrected') and g.sure = 'high' and g.theme is not null
 )
 select b.id, b.gist, b.theme, t.title, t.phase, b.month, b.signals
 from beside b

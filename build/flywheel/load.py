@@ -128,8 +128,12 @@ def _communities(tables: Tables, _: Texts) -> Rows:
 
 
 def _all_signals(tables: Tables) -> list[Post]:
+    """Signals in the order in which pages list them, which is that of their rowids: read ones before those of a
+    machine, clear ones before unclear ones, then the newest. A list's first page then reads its own rows alone."""
     read = (post for post in tables.posts if post.verdict == "signal")
-    return sorted((*read, *tables.derived), key=lambda post: post.id)
+    signals = sorted((*read, *tables.derived), key=lambda post: post.id)
+    signals.sort(key=lambda post: post.month or "", reverse=True)
+    return sorted(signals, key=lambda post: (post.labelled_by == "machine", post.sure == "low", post.month is None))
 
 
 def _signals(tables: Tables, texts: Texts) -> Rows:
@@ -160,6 +164,20 @@ def _signal_themes(tables: Tables, _: Texts) -> Rows:
         for theme in post.themes:
             role = "primary" if theme == post.theme else "secondary"
             yield {"signal": post.id, "theme": theme, "role": role, "probability": probability.get(theme)}
+
+
+_KIND = ("theme", "phase", "ask", "place", "tool", "model", "year", "seen", "frame", "labelled_by")
+
+
+def _signal_counts(tables: Tables, _: Texts) -> Rows:
+    """How many signals are alike in all that a list can be narrowed by: pages count these rows, which hardly grow."""
+    named = attrgetter("theme", "phase", "ask", "place", "tool", "model", "month", "seen", "frame", "labelled_by")
+    numbers: Counter[tuple[str | None, ...]] = Counter()
+    for post in _all_signals(tables):
+        *before, month, seen, frame, labelled_by = named(post)
+        numbers[*before, month and month[:4], seen, frame, labelled_by] += 1
+    for position, key in enumerate(sorted(numbers, key=lambda key: tuple(name or "" for name in key)), 1):
+        yield {"cell": position, **dict(zip(_KIND, key, strict=True)), "n": numbers[key]}
 
 
 def _screened(tables: Tables, _: Texts) -> Rows:
@@ -262,6 +280,7 @@ ROWS: Mapping[str, Callable[[Tables, Texts], Iterable[Mapping[str, Any]]]] = {
     "communities": _communities,
     "signals": _signals,
     "signal_themes": _signal_themes,
+    "signal_counts": _signal_counts,
     "screened": _screened,
     "duplicates": lambda tables, _: map(asdict, tables.duplicates),
     "codings": _codings,
