@@ -25,7 +25,7 @@ SEED = 7
 
 
 def copied(row: dict[str, Any], copy: int) -> dict[str, Any]:
-    """What is said of one post, said of another: the number at the end of the url moves on, and so thread and author."""
+    """What is said of one post, of another: the number at the end of the url moves on, and so thread and author."""
     changed = dict(row)
     for name in ("url", "thread"):
         if row.get(name):

@@ -18,9 +18,7 @@ from datasette import hookimpl
 from flywheel.queries import DATABASE
 
 # What the table page asks: all rows that pass, or the rows with each value of one column.
-_COUNT = re.compile(
-    r"\s*select (?:count\(\*\) from |\[?\w+\]? as value, count\(\*\) as count from \()", re.IGNORECASE
-)
+_COUNT = re.compile(r"\s*select (?:count\(\*\) from |\[?\w+\]? as value, count\(\*\) as count from \()", re.IGNORECASE)
 # A facet has up to 1,000 values, most have 31: some 20 MB at the very most.
 MAX_ENTRIES, MAX_ROWS = 2_000, 200
 

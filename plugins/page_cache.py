@@ -90,7 +90,12 @@ def worth_keeping(page: Page) -> bool:
     """A page that sets its own Cache-Control, as templates can, is left alone; Datasette's own says max-age alone."""
     known = {name.lower(): value for name, value in page.headers}
     lasts = known.get(b"cache-control", b"max-age").startswith(b"max-age")
-    return page.status == 200 and len(page.body) <= MAX_PAGE and lasts and not known.keys() & {b"set-cookie", b"content-encoding"}
+    return (
+        page.status == 200
+        and len(page.body) <= MAX_PAGE
+        and lasts
+        and not known.keys() & {b"set-cookie", b"content-encoding"}
+    )
 
 
 async def render(app: App, scope: dict[str, Any]) -> Page:

@@ -460,8 +460,8 @@ def read(data: Path) -> Data:
     if faults:
         raise FaultsError(faults)
     unread.sort(key=lambda post: post.id)
-    for row, _ in predictions:
-        said.setdefault(row.url, Prediction(row.relevance, row.train, row.evaluate, row.iterate))
+    for told, _ in predictions:
+        said.setdefault(told.url, Prediction(told.relevance, told.train, told.evaluate, told.iterate))
     return Data(
         vocabulary=words,
         posts=sorted(posts, key=lambda post: post.id),

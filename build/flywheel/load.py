@@ -373,9 +373,7 @@ def _write(tables: Tables, folder: Path, path: Path, found: Texts, say: Callable
     return content_hash, n_signals
 
 
-def _insert(
-    connection: sqlite3.Connection, name: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
-) -> None:
+def _insert(connection: sqlite3.Connection, name: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
     """Writes rows as they are: sqlite-utils' `insert_all` looks at every value, two minutes for a million signals.
 
     Raises ValueError where a value holds half a surrogate pair, which would end a build without a word of where it
@@ -384,7 +382,8 @@ def _insert(
 
     def remembered() -> Iterator[tuple[Any, ...]]:
         nonlocal row
-        for row in rows:  # noqa: B020
+        for each in rows:
+            row = each
             yield row
 
     marks = ", ".join("?" * len(columns))

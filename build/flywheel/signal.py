@@ -76,8 +76,8 @@ class Post:
     """One post as it was read. `theme` is null where there is none or a title alone cannot tell it.
 
     `verdict` says whether it is a signal. `weight` is how many posts of its archive it stands for (1 outside the
-    archives). `confidence` and `probabilities` (of its themes) are the machine's, null where a post was read. `file` and
-    `line` say where in `data/` it stands, for messages; they never reach the database.
+    archives). `confidence` and `probabilities` (of its themes) are the machine's, null where a post was read. `file`
+    and `line` say where in `data/` it stands, for messages; they never reach the database.
     """
 
     url: str

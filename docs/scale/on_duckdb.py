@@ -43,7 +43,7 @@ def run(source: Path, out: Path, processes: int = os.cpu_count() or 1) -> pa.Tab
     with duckdb.connect() as db:
         db.execute("set memory_limit = '1GB'")
         db.execute(f"set temp_directory = '{folder}/spilled'")
-        db.execute(f"create view kept as select * from read_parquet('{folder}/*.parquet')")
+        db.read_parquet(f"{folder}/*.parquet").create_view("kept")
         found = work.fold(db.sql(work.DISTINCT).to_arrow_table().cast(work.KEPT))
     beside = out.with_suffix(".new")
     pq.write_table(found, beside)

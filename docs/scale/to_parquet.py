@@ -30,8 +30,7 @@ NAMES = {
 
 
 def posts(path: Path) -> Iterator[dict[str, str | None]]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines):
             row: dict[str, Any] = json.loads(line)
             post = {name: next((row[n] for n in names if row.get(n)), None) for name, names in NAMES.items()}

@@ -13,7 +13,9 @@ from tests.conftest import forget_site_plugins
 from tests.served import ask, site
 
 COUNT = "select count(*) from signals where place = :p0"
-FACET = "\n    select theme as value, count(*) as count from (select id, theme from signals)\n    group by theme limit 31"
+FACET = (
+    "\n    select theme as value, count(*) as count from (select id, theme from signals)\n    group by theme limit 31"
+)
 
 
 def kept(run: Any, **options: Any) -> Any:
@@ -59,7 +61,12 @@ def test_the_same_count_is_asked_once_also_by_many_at_once() -> None:
 
 @pytest.mark.parametrize(
     "sql",
-    ["select * from signals", "select random()", "select max(n), count(*) from cells", "with a as (select 1) select * from a"],
+    [
+        "select * from signals",
+        "select random()",
+        "select max(n), count(*) from cells",
+        "with a as (select 1) select * from a",
+    ],
 )
 def test_nothing_but_counts_is_kept(sql: str) -> None:
     async def run() -> None:
