@@ -147,9 +147,15 @@ def bell_mccaffrey(of: World) -> Interval:
     return interval(share, variance, max(df, 1.0), len(leverage))
 
 
-def cr2(of: World) -> Interval:
-    share, variance, leverage = corrected(of, 0.5)
-    return interval(share, variance, len(leverage) - 1, len(leverage))
+def as_plain(of: World) -> tuple[float, float, int]:
+    """Every residual as it is, and k / (k - 1)."""
+    share, variance, leverage = corrected(of, 0.0)
+    return share, variance * len(leverage) / (len(leverage) - 1), len(leverage)
+
+
+def plain(of: World) -> Interval:
+    share, variance, clusters = as_plain(of)
+    return interval(share, variance, clusters - 1, clusters)
 
 
 def jackknife(of: World) -> Interval:
@@ -204,7 +210,7 @@ ESTIMATORS: Mapping[str, Callable[[World], Interval]] = {
     "**published, where readers agree: ratio, clustered (`process`)**": published,
     "one by one, as if posts did not hang together": one_by_one,
     "bootstrap of clusters, percentile": bootstrap,
-    "CR2, Student's t as published": cr2,
+    "k / (k - 1) in place of CR2": plain,
     "CR2, Bell and McCaffrey's degrees of freedom": bell_mccaffrey,
     "jackknife of clusters (CR3)": jackknife,
     "read and machine, PPI++, clustered": read_and_machine,
@@ -236,14 +242,9 @@ def as_published(of: World) -> tuple[float, float, int]:
     return found.share, found.variance, found.clusters
 
 
-def as_cr2(of: World) -> tuple[float, float, int]:
-    share, variance, leverage = corrected(of, 0.5)
-    return share, variance, len(leverage)
-
-
 MEANS: Mapping[str, Callable[[World], tuple[float, float, int]]] = {
     "**published, where readers agree: mean over four such places**": as_published,
-    "CR2: mean over four such places": as_cr2,
+    "k / (k - 1) in place of CR2: mean over four such places": as_plain,
 }
 
 

@@ -51,7 +51,7 @@ with chosen as (
   select position, measure, subject, place, sum(n) as n, sum(counted) as counted, sum(d) as d, count(*) as k, sum(y) / sum(d) as p
   from by_cluster group by position, place
 ), spread as (
-  select t.*, 1.0 * t.k / nullif(t.k - 1, 0) * sum(pow(y - p * c.d, 2)) / (t.d * t.d) + coalesce(part, 0) as variance
+  select t.*, sum(pow(y - p * c.d, 2) / nullif(1 - c.d / t.d, 0)) / (t.d * t.d) + coalesce(part, 0) as variance
   from totals t join by_cluster c using (position, place) join readers using (position, place)
   group by t.position, t.place
 ), bounded as (

@@ -21,7 +21,7 @@ with asked as (
   select sum(numerator) as y, sum(denominator) as d, sum(n) as n, count(*) as k, sum(numerator) / sum(denominator) as p
   from asked
 ), spread as (
-  select total.*, 1.0 * k / nullif(k - 1, 0) * sum(pow(numerator - p * denominator, 2)) / (d * d)
+  select total.*, sum(pow(numerator - p * denominator, 2) / nullif(1 - denominator / d, 0)) / (d * d)
     + coalesce((select part / d from reader_parts r where r.place = case :place when '' then 'reddit' else :place end
         and r.subject = case :subject when '' then 'evaluate' else :subject end
         and r.measure in (case :among when 'after' then 'headline' else 'of_100' end,

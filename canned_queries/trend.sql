@@ -28,7 +28,7 @@ with asked as (
     sum(numerator) / sum(denominator) as p
   from asked group by place, period
 ), spread as (
-  select t.*, 1.0 * t.k / nullif(t.k - 1, 0) * sum(pow(a.numerator - t.p * a.denominator, 2)) / (t.d * t.d)
+  select t.*, sum(pow(a.numerator - t.p * a.denominator, 2) / nullif(1 - a.denominator / t.d, 0)) / (t.d * t.d)
     + coalesce((select part / t.d from reader_parts r where r.place = t.place and r.measure in ('of_100', 'theme')
         and r.subject = case :subject when '' then 'evaluate' else :subject end), 0) as variance
   from totals t join asked a using (place, period) group by t.place, t.period

@@ -16,7 +16,7 @@ with asked as (
   from asked group by 1, 2
 ), spread as (
   -- Readers' switching: of a theme as it is published, of an ask from its share of the signals after a run.
-  select t.*, 1.0 * t.k / nullif(t.k - 1, 0) * sum(pow(a.y - t.p * a.d, 2)) / (t.d * t.d)
+  select t.*, sum(pow(a.y - t.p * a.d, 2) / nullif(1 - a.d / t.d, 0)) / (t.d * t.d)
     + coalesce((select part * case r.measure when 'ask' then r.denominator / t.d else 1 end / t.d
         from reader_parts r join wants w on w.slug = t.slug and r.subject in (w.ask, json_extract(w.themes, '$[0]'))
         where r.place = t.place and r.measure in ('ask', 'theme')), 0) as variance

@@ -45,11 +45,13 @@ def by_hand(rows: list[dict[str, Any]], hit: str, key: str, readers: float) -> t
     total = math.fsum(r["weight"] for r in rows)
     share = math.fsum(r["weight"] for r in rows if PHASE[r["theme"]] == hit) / total
     residuals: Counter[Any] = Counter()
+    parts: Counter[Any] = Counter()
     for r in rows:
         cluster = r["thread"] if key == "author" and r["author"] is None else r[key]
         residuals[cluster] += r["weight"] * ((PHASE[r["theme"]] == hit) - share)
+        parts[cluster] += r["weight"] / total
     k = len(residuals)
-    se = math.sqrt(k / (k - 1) * math.fsum(u * u for u in residuals.values()) / total**2 + readers)
+    se = math.sqrt(math.fsum(u * u / (1 - parts[c]) for c, u in residuals.items()) / total**2 + readers)
     half = stats.t.ppf(0.975, k - 1) * se / (share * (1 - share))
     logit = math.log(share / (1 - share))
     return share, 1 / (1 + math.exp(half - logit)), 1 / (1 + math.exp(-half - logit))

@@ -2,9 +2,12 @@
 
 The statistics are those of a ratio of weighted totals. With weights w, numerator y and denominator d (0 or 1),
 share p = sum(w y) / sum(w d). Each cluster c leaves a residual u(c) = sum over its rows of w (y - p d); the
-linearised variance is k / (k - 1) * sum u(c)^2 / sum(w d)^2 over the k clusters that reach the denominator
-(Särndal, Swensson and Wretman, *Model Assisted Survey Sampling*, 5.5 to 5.7). The interval is Student's t with
-k - 1 degrees of freedom on the logit scale. Two methods are named:
+linearised variance is the sum over clusters of u(c)^2 / (1 - W(c)), over sum(w d)^2, with W(c) the cluster's part of
+the denominator (Särndal, Swensson and Wretman, *Model Assisted Survey Sampling*, 5.5 to 5.7; the divisor makes up for
+a large cluster pulling the share towards itself: CR2 of Bell and McCaffrey, *Survey Methodology* 28, 2002). Simulated
+with 10 to 300 clusters, 93.5 to 95 of 100 intervals cover; with the usual k / (k - 1) it is 92 to 94
+(docs/statistics.md). The interval is Student's t with k - 1 degrees of freedom on the logit scale. Two methods are
+named:
 
 process  posts like these: clustered as `cluster_rows` says, and what readers' switching adds (`switching`). What pages
          print.
@@ -220,8 +223,9 @@ def ratio(weight: Floats, hit: Bools, counted: Bools, cluster: Ints) -> Ratio:
     numerator = float(weight[hit & counted].sum())
     share = numerator / denominator
     residual = np.bincount(cluster, weights=weight * (hit & counted) - share * weight * counted)
+    part = np.bincount(cluster, weights=weight * counted) / denominator
     clusters = len(np.unique(cluster[counted]))
-    spread = clusters / (clusters - 1) * float((residual**2).sum()) if clusters > 1 else math.nan
+    spread = float((residual**2 / (1 - part)).sum()) if clusters > 1 else math.nan
     return Ratio(share, spread / denominator**2, clusters, numerator, denominator)
 
 

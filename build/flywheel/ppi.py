@@ -103,10 +103,11 @@ def powered(sample: Sample, power: float | None = None) -> Powered:
             chosen = 0.0
     share = numerator / denominator
     gaps, said = residuals(share)
-    spread = clusters / (clusters - 1) if clusters > 1 else float("nan")
+    reached = np.bincount(sample.cluster, own * counted)
+    spread = ((gaps + chosen * said) ** 2 / (1 - reached / reached.sum())).sum() if clusters > 1 else np.nan
     return Powered(
         share=share,
-        variance=spread * float(((gaps + chosen * said) ** 2).sum()) / denominator**2,
+        variance=float(spread) / denominator**2,
         clusters=clusters,
         power=chosen,
         numerator=numerator,
