@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def builds_and_pages(million: bool) -> None:
-    write("Builds and pages", *site.section(ROOT, million, partial(print, flush=True)))
+    write("Builds and pages", *site.section(million, partial(print, flush=True)))
 
 
 def tagging_and_copies(million: bool) -> None:

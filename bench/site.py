@@ -28,6 +28,7 @@ import httpx
 from bench import rows
 from flywheel import serve
 
+ROOT = Path(__file__).resolve().parent.parent
 SIZES, MILLION = (10_000, 100_000), 1_000_000
 CLIENTS, CLIENTS_OF_STOCK = (1, 8, 64), (1, 8)
 REQUESTS, SECONDS = 400, 5.0
@@ -93,9 +94,17 @@ class Waited(NamedTuple):
     p99: float
 
 
-def build(root: Path, data: Path, store: Path | None, out: Path) -> tuple[float, float, float]:
-    """Seconds, seconds of processors, and peak megabytes of one build in a process of its own."""
-    command = [sys.executable, "-m", "flywheel.cli", "--root", root, "build", "--data", data, "--out", out]
+class Cost(NamedTuple):
+    """Seconds, seconds of processors, and peak megabytes."""
+
+    seconds: float
+    cpu: float
+    megabytes: float
+
+
+def build(data: Path, out: Path, store: Path | None = None) -> Cost:
+    """What one build costs, in a process of its own."""
+    command = [sys.executable, "-m", "flywheel.cli", "--root", ROOT, "build", "--data", data, "--out", out]
     command += ["--store", store] if store else []
     started = time.perf_counter()
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
@@ -103,7 +112,7 @@ def build(root: Path, data: Path, store: Path | None, out: Path) -> tuple[float,
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"the build of {data.name} failed")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def without_indexes(database: Path, out: Path) -> Path:
@@ -124,17 +133,29 @@ def stock(database: Path, port: int) -> list[str]:
     return [sys.executable, "-m", "datasette", "serve", "--immutable", str(database), "--port", str(port), *settings]
 
 
+class Server(NamedTuple):
+    """A running site: its address and its process."""
+
+    base: str
+    pid: int
+
+
 @contextmanager
-def served(root: Path, database: Path, how: str) -> Iterator[str]:
+def server(database: Path, how: str = OURS, **environment: str) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = stock(database, port) if how == STOCK else serve.command(root, database, "127.0.0.1", port)
+    command = stock(database, port) if how == STOCK else serve.command(ROOT, database, "127.0.0.1", port)
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=os.environ | ({"FLYWHEEL_PAGE_CACHE": "off"} if how == ANEW else {}),
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "build"),
+            **({"FLYWHEEL_PAGE_CACHE": "off"} if how == ANEW else {}),
+            **environment,
+        },
     )
     base = f"http://127.0.0.1:{port}"
     try:
@@ -144,7 +165,7 @@ def served(root: Path, database: Path, how: str) -> Iterator[str]:
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
-        yield base
+        yield Server(base, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -173,8 +194,8 @@ async def waits(base: str, paths: Iterator[str], clients: int) -> Waited:
     return Waited(statistics.median(took), took[max(0, -(-99 * len(took) // 100) - 1)])
 
 
-def measured(root: Path, database: Path, how: str) -> Iterator[tuple[str, int, Waited]]:
-    with served(root, database, how) as base:
+def measured(database: Path, how: str) -> Iterator[tuple[str, int, Waited]]:
+    with server(database, how) as (base, _):
         for page in PAGES:
             if how not in page.servers:
                 continue
@@ -187,22 +208,22 @@ def measured(root: Path, database: Path, how: str) -> Iterator[tuple[str, int, W
                 yield page.name, clients, asyncio.run(waits(base, paths, clients))
 
 
-def section(root: Path, million: bool, say: Callable[[str], None]) -> tuple[str, list[str]]:
+def section(million: bool, say: Callable[[str], None]) -> tuple[str, list[str]]:
     """What the tables say of themselves, and their lines; each line is said as soon as it is measured."""
     load = os.getloadavg()[0]
     built, pages = [], []
     sizes = (*SIZES, MILLION) if million else SIZES
-    with tempfile.TemporaryDirectory(dir=root) as name:
+    with tempfile.TemporaryDirectory(dir=ROOT) as name:
         folder = Path(name)
         for signals in (0, *sizes):
             here = folder / str(signals)
-            data, store = root / "data", None
+            data, store = ROOT / "data", None
             if signals:
                 data = here / "data"
                 here.mkdir()
-                store = rows.make(root / "data", data, signals)
+                store = rows.make(ROOT / "data", data, signals)
             out = here / "signals.db"
-            seconds, cpu, megabytes = build(root, data, store, out)
+            seconds, cpu, megabytes = build(data, out, store)
             title = f"{signals:,} signals" if signals else "the shipped data"
             each = f"{1e6 * cpu / signals:.0f} µs" if signals else ""
             size = out.stat().st_size / 1e6
@@ -214,7 +235,7 @@ def section(root: Path, million: bool, say: Callable[[str], None]) -> tuple[str,
             found: dict[tuple[str, str, int], Waited] = {}
             for how in (STOCK, ANEW, OURS):
                 database = without_indexes(out, here / "stock" / "signals.db") if how == STOCK else out
-                for asked, clients, waited in measured(root, database, how):
+                for asked, clients, waited in measured(database, how):
                     found[how, asked, clients] = waited
             for page in PAGES:
                 for how in (server for server in (OURS, ANEW) if server in page.servers):
