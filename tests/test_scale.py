@@ -36,7 +36,10 @@ def asked_and_other(count: int) -> Iterator[dict[str, Any]]:
             body = f"My LoRA fine-tune of model {n} runs out of memory at step {n * 7} and the loss is NaN. How do I go on?"
             yield {"title": f"Fine-tuning {n} fails with CUDA out of memory", "body": body}
         else:
-            yield {"title": f"Recipe {n}", "body": f"Bread number {n} with flour, water and salt, baked for {n} minutes."}
+            yield {
+                "title": f"Recipe {n}",
+                "body": f"Bread number {n} with flour, water and salt, baked for {n} minutes.",
+            }
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,9 @@ def archive(scripts: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFac
     """A slice of a real archive where the archives are at hand, made-up posts elsewhere, and some rows with gaps."""
     folder = tmp_path_factory.mktemp("archive")
     lines = folder / "posts.jsonl"
-    rows = [{"id": f"a{n}", "created": f"2025-01-{n % 28 + 1:02}", **row} for n, row in enumerate(asked_and_other(1200))]
+    rows = [
+        {"id": f"a{n}", "created": f"2025-01-{n % 28 + 1:02}", **row} for n, row in enumerate(asked_and_other(1200))
+    ]
     rows += [{"id": "none"}, {"id": "gap", "title": None, "body": "我想微调一个模型 \ud83d\ude00", "created": None}]
     if ARCHIVE.is_file():
         rows += list(scripts["to_parquet"].posts(ARCHIVE))[:1500]
