@@ -33,7 +33,7 @@ def asked_and_other(count: int) -> Iterator[dict[str, Any]]:
     for n in range(count):
         if n % 10 == 0:
             n = n % 40
-            body = f"My LoRA fine-tune of model {n} runs out of memory at step {n * 7} and the loss is NaN. How do I go on?"
+            body = f"My LoRA fine-tune of model {n} runs out of memory at step {n * 7}, loss NaN. How do I go on?"
             yield {"title": f"Fine-tuning {n} fails with CUDA out of memory", "body": body}
         else:
             yield {

@@ -21,11 +21,11 @@ POSTS = pa.schema([(name, pa.string()) for name in ("id", "created", "community"
 # What archives call their fields, first come first served.
 NAMES = {
     "id": ("id", "permalink", "url", "number"),
-    "created": ("created", "created_utc", "date", "created_at"),
-    "community": ("community", "subreddit", "repo", "set"),
+    "created": ("created", "created_utc", "date", "created_at", "published"),
+    "community": ("community", "subreddit", "repo", "source", "set"),
     "author": ("author", "user"),
     "title": ("title",),
-    "body": ("body", "selftext", "text"),
+    "body": ("body", "selftext", "text", "content"),
 }
 
 
