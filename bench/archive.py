@@ -73,8 +73,8 @@ def main() -> None:
             slope = (more - less) / (large - small)
             lines += [
                 "",
-                f"{engine}: {1e6 * slope:.0f} s of processors per million posts and {less - slope * small:.1f} s to start. "
-                f"Extrapolated, not run: {FAR:,} posts take {FAR * slope / 3600:.1f} hours of one processor.",
+                f"{engine}: {1e6 * slope:.0f} s of processors per million posts, {less - slope * small:.1f} s to start."
+                f" Extrapolated, not run: {FAR:,} posts take {FAR * slope / 3600:.1f} hours of one processor.",
             ]
     about = (
         f"`python -m bench.archive`, with the packages of `requirements-scale.txt`, on {os.cpu_count()} cores; load "
