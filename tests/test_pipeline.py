@@ -18,6 +18,7 @@ import pytest
 from flywheel import data, load, pipeline
 from flywheel.faults import FaultsError
 from flywheel.schema import TABLES, VIEWS
+from flywheel.signal import signal_id
 from tests.conftest import ROOT, DataFolder
 from tests.posts import coded, drawn
 
@@ -99,12 +100,13 @@ def test_no_text_of_a_post_without_a_store(database: Path) -> None:
 
 def a_store(path: Path) -> Path:
     with sqlite3.connect(path) as db:
-        db.execute("create table items (url text, source text, title text, body text)")
+        db.execute("create table items (id, url, source, native_id, title, body)")
+        url, reddit = coded(1)["url"], "https://www.reddit.com/r/LocalLLaMA/comments/1abc/"
         db.executemany(
-            "insert into items values (?, ?, ?, ?)",
+            "insert into items values (?, ?, ?, ?, ?, ?)",
             [
-                (coded(1)["url"], "github", "A title", "word " * 200),
-                ("https://www.reddit.com/r/LocalLLaMA/comments/1abc/", "reddit", "Secret title", "Secret text"),
+                (signal_id(url), url, "github", "1", "A title", "word " * 200),
+                (signal_id(reddit), reddit, "reddit", "1abc", "Secret title", "Secret text"),
             ],
         )
     return path
