@@ -71,8 +71,8 @@ TABLES: dict[str, Table] = {
         n_replies score query coder readings cluster""",
         pk="id",
         references=f"{_VOCABULARY} theme:themes phase:phases ask:asks",
-        indexes="""ask community tool model month source kind state seen sure archive frame corpus thread labelled_by
-        theme theme+labelled_by theme+month phase+place place+theme+month""",
+        indexes="""ask community tool model source kind state seen sure archive frame corpus thread labelled_by
+        theme theme+labelled_by theme+month phase+place place+theme+month month+source+theme+phase+ask+place+frame""",
     ),
     "signal_themes": _table(
         "signal theme role probability",
