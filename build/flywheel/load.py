@@ -227,7 +227,13 @@ def _flow(tables: Tables, _: Texts) -> Rows:
 def _versions(tables: Tables, _: Texts) -> Rows:
     """The published versions, in the order in which they were published."""
     for position, (name, rows) in enumerate(_by(tables.history, lambda row: row.version).items(), 1):
-        yield {"version": name, "position": position, "day": rows[0].day, "n_shares": len(rows)}
+        yield {
+            "version": name,
+            "position": position,
+            "day": rows[0].day,
+            "data_version": rows[0].data_version,
+            "n_shares": len(rows),
+        }
 
 
 def _by(posts: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:

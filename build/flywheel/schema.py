@@ -124,7 +124,7 @@ TABLES: dict[str, Table] = {
         pk="archive source corpus stage",
         references="source:sources",
     ),
-    "versions": _table("version position day n_shares", pk="version"),
+    "versions": _table("version position day data_version n_shares", pk="version"),
     "history": _table(
         """version measure subject by value window share low high n n_numerator threads clusters n_places first_month
         last_month enough""",

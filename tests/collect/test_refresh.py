@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
-from flywheel import pipeline, refresh
+from flywheel import changelog, pipeline, refresh
 from flywheel.cli import main
 from flywheel.collect.commands import Places
 from flywheel.collect.runner import Options
@@ -101,6 +102,7 @@ class Office:
             entries |= world.entry(pace=0)
         self.plan = write_plan(folder, entries, since="2026-11-10")
         self.out = folder / "signals.db"
+        shutil.copy(ROOT / "CITATION.cff", folder)
 
     def job(self, version: str, options: Options | None = Options()) -> Job:  # noqa: B008 - frozen
         places = Places(self.folder / "store.db", self.data, self.plan, self.folder / "author.key")
@@ -121,7 +123,17 @@ class Office:
     def published(self) -> dict[str, bytes]:
         """Every published byte: the data and the database."""
         files = [path for path in self.data.rglob("*") if path.is_file() and path.suffix == ".jsonl"]
-        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in [*files, self.out]}
+        files += [self.data / "site.yml", self.folder / "CITATION.cff", self.out]
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
+
+    def data_version(self) -> str:
+        """The version of the data, which every place tells alike."""
+        site = yaml.safe_load((self.data / "site.yml").read_text())["version"]
+        cited = yaml.safe_load((self.folder / "CITATION.cff").read_text())["version"]
+        (built,) = self.query("select value from build_info where key = 'data_version'")
+        (listed,) = self.query("select data_version from versions order by position desc limit 1")
+        assert {site, cited, *built, *listed} == {site}
+        return str(site)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         path = self.data / name
@@ -166,6 +178,10 @@ def offices(desk: Desk, data_folder: DataFolder, monkeypatch: pytest.MonkeyPatch
     return make
 
 
+def shipped_version() -> str:
+    return str(yaml.safe_load((ROOT / "data" / "site.yml").read_text())["version"])
+
+
 def dead(path: str) -> Callable[[int, Any], Any]:
     return lambda n, request: answer("down", 503) if request.path.startswith(path) else None
 
@@ -174,6 +190,7 @@ def test_two_weeks(offices: Callable[[str], Office]) -> None:
     office = offices("one")
     first = office.refresh("2026-11-18")
     assert first["outcome"] == "published"
+    assert first["data_version"] == office.data_version() == shipped_version()
     assert first["new"] is None  # nothing was published before: nothing to compare with
     rows = office.lines("derived/collected.jsonl")
     assert 0 < len(rows) == first["derived"]
@@ -193,6 +210,8 @@ def test_two_weeks(offices: Callable[[str], Office]) -> None:
     second = office.refresh("2026-11-25")
     assert second["outcome"] == "published"
     assert second["new"] == len(office.machine()) - len(ids) > 0
+    # Posts came: the second number grows, and the export of what was published takes it as it is.
+    assert second["data_version"] == office.data_version() == changelog.following(shipped_version(), "minor")
     assert (second["gone"], second["relabelled"], second["moved"]) == (0, 0, [])
     assert second["read_by_machine"] < second["posts"]  # what did not change is not read again
     # Ids stay, and no machine-read row touches a share.
@@ -265,17 +284,27 @@ def test_a_dead_source_degrades_the_report_and_not_the_run(offices: Callable[[st
 
 def test_what_was_deleted_is_gone_everywhere(offices: Callable[[str], Office]) -> None:
     office = offices("one")
+    # One of them was read, and so was a comment in its thread; with the lines of other files that name them.
+    read, mate = office.worlds[0].url(1), "https://github.com/o/r/issues/1#issuecomment-77"
+    rows = [coded(501, url=read), coded(502, url=mate, thread=read, kind="comment")]
+    write_lines(office.data / "signals" / "found.jsonl", rows)
+    said = {"relevance": 0.9, "train": 0.9, "evaluate": 0.05, "iterate": 0.05}
+    write_lines(office.data / "predictions.jsonl", [{"url": row["url"], **said} for row in rows])
     office.refresh("2026-11-18")
-    before = {row["url"] for row in office.lines("derived/collected.jsonl")}
-    shown = office.machine().keys()
-    wave = {world.url(n) for world in office.worlds for n in (1, 2, 3)}
+    before = {row["url"] for row in office.lines("derived/collected.jsonl")} | {read, mate}
+    shown = {id_ for (id_,) in office.query("select id from signals")}
+    wave = {world.url(n) for world in office.worlds for n in (1, 2, 3)} | {mate}
     for world in office.worlds:
         world.gone |= {1, 2, 3}
     office.pass_week()
     report = office.refresh("2026-11-25")
     erased = {signal_id(url) for url in wave & before}
     assert report["outcome"] == "published"
+    assert signal_id(mate) in erased
     assert report["tombstones"] == len(erased) > 3
+    assert all(
+        v["level"] == "holds" for v in report["verdicts"] if v["check"] in ("read posts", "machine-read signals")
+    )
     assert report["gone"] == len(erased & shown) > 0
     assert {row["id"] for row in office.lines("tombstones.jsonl")} == erased
     kept = office.out.read_bytes() + b"".join(path.read_bytes() for path in office.data.rglob("*.jsonl")
@@ -325,13 +354,24 @@ def test_a_collapse_is_not_published(offices: Callable[[str], Office]) -> None:
     path = office.data / "signals" / "some.jsonl"
     whole = path.read_bytes()
     write_lines(path, whole.splitlines()[:-100])
+    ((shown,), *_) = office.query("select url from signals where labelled_by = 'machine' and source = 'github'")
+    office.worlds[0].gone.add(int(shown.rpartition("/")[2]))
+    untouched = office.lines("history.jsonl"), office.data_version(), office.out.read_bytes()
     office.pass_week()
     report = office.refresh("2026-11-25")
     assert report["outcome"] == "unsound"
-    assert next(v for v in report["verdicts"] if v["check"] == "read posts")["level"] == "fails"
+    said = {v["check"]: v for v in report["verdicts"]}
+    assert said["read posts"]["level"] == "fails"
+    assert "1 of" in said["deletions"]["why"] and "what is published still shows them" in said["deletions"]["why"]
+    assert (office.lines("history.jsonl"), office.data_version(), office.out.read_bytes()) == untouched
+    # Who was erased is so in the data at once.
+    assert [row["id"] for row in office.lines("tombstones.jsonl")] == [signal_id(shown)]
+    assert shown not in {row["url"] for row in office.lines("derived/collected.jsonl")}
     assert (
         refresh.refresh(dataclasses.replace(office.job("2026-11-25"), accept=("read posts",)))["outcome"] == "published"
     )
+    assert office.data_version() == changelog.following(shipped_version(), "minor")
+    assert shown not in {url for (url,) in office.query("select url from signals")}
     assert office.query("select count(*) from signals") < [(len(whole.splitlines()),)]
 
 
