@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from flywheel import data, load, pipeline
 from flywheel.faults import FaultsError
-from flywheel.schema import TABLES, VIEWS
+from flywheel.schema import JSON, TABLES, VIEWS
 from tests.conftest import ROOT, DataFolder
 from tests.posts import coded, drawn
 
@@ -78,6 +79,18 @@ def test_the_tables_are_those_of_the_schema(database: Path) -> None:
     for name, view in VIEWS.items():
         assert tuple(c for (c,) in rows(database, f"select name from pragma_table_info('{name}')")) == view.columns
     assert rows(database, "select count(*) from sqlite_stat1")[0][0] > len(TABLES)
+
+
+def test_a_list_that_is_no_json_cannot_be_stored(database: Path) -> None:
+    columns = [(table, name) for table in TABLES for name in TABLES[table].columns if name in JSON]
+    assert {("signals", "themes"), ("wants", "themes"), ("codings", "also")} <= set(columns)
+    with closing(sqlite3.connect(":memory:")) as empty:
+        for table, column in columns:
+            ((sql,),) = rows(database, f"select sql from sqlite_schema where name = '{table}'")
+            empty.execute(sql)
+            empty.execute(f'insert into {table} ({TABLES[table].pk[0]}, "{column}") values (1, \'["a"]\')')
+            with pytest.raises(sqlite3.IntegrityError, match="json_valid"):
+                empty.execute(f"update {table} set {column} = 'a, b'")
 
 
 def test_archives_weights_add_up_to_what_matched() -> None:

@@ -24,7 +24,7 @@ from flywheel import estimate
 from flywheel.agreement import Agreement
 from flywheel.data import ChangeRow, Coding, Duplicate, HistoryRow, ReportRow
 from flywheel.estimate import Estimate, Window
-from flywheel.schema import TABLES, VIEWS
+from flywheel.schema import JSON, TABLES, VIEWS
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
@@ -309,7 +309,11 @@ def _write(tables: Tables, folder: Path, path: Path, found: Texts, say: Callable
         for name, table in TABLES.items():
             pk: Any = table.pk[0] if len(table.pk) == 1 else table.pk
             keys = [(column, other, TABLES[other].pk[0]) for column, other in table.references.items()]
-            made = db.table(name).create(table.types(), pk=pk, foreign_keys=keys)
+            sql = db.create_table_sql(name, table.types(), pk=pk, foreign_keys=keys)
+            for column in JSON:
+                sql = sql.replace(f'"{column}" TEXT', f'"{column}" TEXT CHECK (json_valid("{column}"))')
+            db.execute(sql)
+            made = db.table(name)
             rows = ({column: row.get(column) for column in table.columns} for row in ROWS[name](tables, found))
             made.insert_all(_as_text(name, rows), batch_size=2000)
             for columns in table.indexes:

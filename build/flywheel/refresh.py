@@ -147,7 +147,7 @@ def erase(job: Job, notes: Notes) -> Facts:
     about them goes: each holds a link and a sentence, and `data/` is public. At once, published or not."""
     with job.places.open() as store:
         gone = {**store.buried(), **tombstones.read(job.places.tombstones)}
-    ids = tombstones.reached(job.places.data, gone)
+    ids = tombstones.reached(job.places.data, gone) if gone else {}
     added = tombstones.append(job.places.tombstones, ids, notes["run"]["day"][:7])
     lines = tombstones.sweep(job.places.data, ids) if ids else 0
     # What was swept is no change from outside. Nothing that ran until here has read these files.

@@ -19,6 +19,8 @@ _REAL = _names(
     """change confidence denominator figure high low numerator part probability reader_variance share share_before
     similarity t t_df variance weight"""
 )
+JSON = _names("also themes")
+"""Columns that hold a list as JSON, in every table. Datasette reads them as such: one that is none breaks a page."""
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,8 @@ def reached(data: Path, gone: Mapping[str, Why]) -> dict[str, Why]:
     found: dict[str, Why] = {}
     for path in sorted(path for pattern in POSTS for path in data.glob(pattern)):
         for line in path.read_text(encoding="utf-8").splitlines():
-            own, thread = _named(line, "url"), _named(line, "thread")
-            for id_ in own:
-                if cause := (own | thread) & gone.keys():
+            if cause := _named(line, "url", "thread") & gone.keys():
+                for id_ in _named(line, "url"):
                     found[id_] = gone[id_ if id_ in gone else min(cause)]
     return found
 
