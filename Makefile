@@ -7,7 +7,7 @@ FLYWHEEL := $(VENV)/bin/flywheel
 # Everything a build reads. One list, so that make knows when signals.db is stale.
 BUILD_INPUTS := $(shell find data build -type f -not -name '*.pyc')
 
-.PHONY: serve export test test-all lint types build clean bench lock check browser help image-steps refresh
+.PHONY: serve export test test-all lint types build clean bench bench-million lock check browser help image-steps refresh
 .DELETE_ON_ERROR:
 
 help:  ## Lists the targets
@@ -60,14 +60,21 @@ test: $(VENV)/.dev browser lint types signals.db  ## Lint, types and tests
 	$(VENV)/bin/pytest -n 2 -m "not slow"
 
 # The whole page matrix, the long fault and kill runs, and the site on the newest alpha of Datasette 1.0.
-test-all: test $(VENV)-datasette1/.done  ## Everything make test runs, and all that takes long
+test-all: test $(VENV)-datasette1/.done $(VENV)-scale/.done  ## Everything make test runs, and all that takes long
 	$(VENV)/bin/pytest -n 2 -m slow
 	$(VENV)-datasette1/bin/python -m pytest -q -p no:cacheprovider tests/test_both_lines.py tests/plugins/test_canned_queries.py
+	$(VENV)-scale/bin/python -m pytest -q -p no:cacheprovider tests/test_scale.py
 
 $(VENV)-datasette1/.done: requirements-datasette1.txt
 	@test -x $(VENV)-datasette1/bin/python || $(PYTHON) -m venv $(VENV)-datasette1
 	$(VENV)-datasette1/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@echo "$(CURDIR)/build" > $$($(VENV)-datasette1/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
+	@touch $@
+
+$(VENV)-scale/.done: requirements-scale.txt
+	@test -x $(VENV)-scale/bin/python || $(PYTHON) -m venv $(VENV)-scale
+	$(VENV)-scale/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@echo "$(CURDIR)/build" > $$($(VENV)-scale/bin/python -c "import site; print(site.getsitepackages()[0])")/flywheel.pth
 	@touch $@
 
 image-steps: $(VENV)/.dev  ## Does the Dockerfile's steps in a clean folder and serves the result, network off
@@ -77,10 +84,14 @@ bench: $(VENV)/.dev  ## Measures builds, pages, tagging and copies (docs/benchma
 	$(VENV)/bin/python -m bench
 	$(VENV)/bin/python -m bench.statistics
 
+bench-million: $(VENV)/.dev  ## The same builds and pages with 1,000,000 signals too (half an hour, 5 GB of disk)
+	$(VENV)/bin/python -m bench site --million
+
 lock:  ## Renews both lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install -o requirements.txt
 	$(VENV)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra install --extra dev -c requirements.txt -o requirements-dev.txt
 	$(VENV)/bin/uv pip compile requirements-datasette1.in --universal --python-version 3.11 --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" -o requirements-datasette1.txt
+	$(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-emit-index-url --custom-compile-command "make lock" --extra scale -c requirements.txt -o requirements-scale.txt
 
 clean:  ## Removes what make made
-	rm -rf $(VENV) $(VENV)-datasette1 signals.db export dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) $(VENV)-datasette1 $(VENV)-scale signals.db export dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

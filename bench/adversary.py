@@ -21,7 +21,8 @@ from pathlib import Path
 
 import httpx
 
-from bench.__main__ import ROOT, build, server, write_section
+from bench.__main__ import ROOT, write_section
+from bench.site import build, server
 from flywheel import serve
 
 READERS = 8
@@ -126,7 +127,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "signals.db"
         build(ROOT / "data", database)
-        with server(database, FLYWHEEL_TRUSTED_PROXIES="127.0.0.1") as (base, _):
+        with server(database, FLYWHEEL_TRUSTED_PROXIES="127.0.0.1", FLYWHEEL_PAGE_CACHE="off") as (base, _):
             rows.append(("this site", measured(base)))
         port = int(base.rsplit(":", 1)[1])
         with stock(database, port) as base:

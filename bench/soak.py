@@ -22,7 +22,8 @@ from pathlib import Path
 
 import httpx
 
-from bench.__main__ import ROOT, build, server, write_section
+from bench.__main__ import ROOT, write_section
+from bench.site import build, server
 from flywheel import queries, vocabulary
 
 CLIENTS = 64

@@ -10,7 +10,7 @@ with pairs as (
   from signals s
   join signal_themes x on x.signal = s.id and x.role = 'secondary'
   join themes t on t.slug = x.theme and t.phase = 'iterate'
-  where s.phase = 'evaluate' and s.corpus = 'public' and s.labelled_by <> 'machine' and (:theme = '' or x.theme = :theme)
+  where s.phase = 'evaluate' and s.corpus = 'public' and s.labelled_by in ('coded', 'corrected') and (:theme = '' or x.theme = :theme)
 )
 select p.id, p.gist, p.url, p.month, coalesce(places.short, p.community) as place, p.tool,
   inside.title as inside, p.inside as inside_theme, hidden.title as hidden, p.hidden as hidden_theme, p.pairs

@@ -18,7 +18,7 @@ select
   enough,
   first_month,
   last_month,
-  (select count(*) from signal_themes s where s.theme = subject and s.role = 'primary') as named_first,
+  (select sum(n) from signal_counts s where s.theme = subject) as named_first,
   (select count(*) from signal_themes s where s.theme = subject and s.role = 'secondary') as named_second,
   (select count(*) from signal_themes s join signals g on g.id = s.signal
     where s.theme = subject and s.role = 'secondary' and g.phase = 'evaluate') as inside_evaluate

@@ -4,20 +4,19 @@
 -- param id = the first signal: id of a signal
 
 with asked as materialized (
-  select id, theme from signals where id = case :id when '' then (select min(id) from signals) else :id end
-), ranked as (
-  select id,
-    lag(id) over ranks as before,
-    lead(id) over ranks as after,
-    row_number() over ranks as rank,
-    count(*) over () as of
-  from signals
-  where theme = (select theme from asked)
-  window ranks as (order by labelled_by = 'machine', sure = 'low', month is null, month desc, id)
+  select rowid as row, id, theme from signals where id = case :id when '' then (select min(id) from signals) else :id end
 ), here as materialized (
-  select ranked.* from ranked where ranked.id = (select id from asked)
+  -- Signals are stored in the order of the list.
+  select
+    asked.id,
+    (select count(*) from signals s where s.theme = asked.theme and s.rowid <= asked.row) as rank,
+    (select sum(n) from signal_counts s where s.theme = asked.theme) as of,
+    (select s.rowid from signals s where s.theme = asked.theme and s.rowid < asked.row order by s.rowid desc limit 1) as before,
+    (select s.rowid from signals s where s.theme = asked.theme and s.rowid > asked.row order by s.rowid limit 1) as after
+  from asked
+  where asked.theme is not null
 )
-select here.id, here.rank, here.of, here.before, b.gist as before_gist, here.after, a.gist as after_gist
+select here.id, here.rank, here.of, b.id as before, b.gist as before_gist, a.id as after, a.gist as after_gist
 from here
-left join signals b on b.id = here.before
-left join signals a on a.id = here.after
+left join signals b on b.rowid = here.before
+left join signals a on a.rowid = here.after

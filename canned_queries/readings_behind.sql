@@ -5,9 +5,9 @@
 
 with counted as (
   select s.id, s.place, s.readings, s.labelled_by
-  from signals s
-  join places p on p.slug = s.place
-  where s.theme is not null and s.labelled_by <> 'machine'
+  from signals s indexed by idx_signals_labelled_by
+  cross join places p on p.slug = s.place
+  where s.theme is not null and s.labelled_by in ('coded', 'corrected')
     and (p.frame = 'targeted' and s.frame in ('neutral', 'targeted') or s.frame = p.frame)
 ), read as (
   select c.*,

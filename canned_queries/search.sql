@@ -2,7 +2,9 @@
 -- description: Signals that hold all words and pass all filters, twenty a page. Posts that only a machine has read come last;
 --   with words the best match leads (bm25 over word stems), without them clear themes, then the newest. The words found
 --   stand between ⟦ and ⟧ in “found”. “of” says how many there are in all. A filter takes “none” for what is not known.
---   Includes signals found by targeted search: read them, do not count them.
+--   Of posts that hold the words the first 10,000 in the order without words are ranked and counted (of Chinese, Japanese
+--   and Korean, those among the first 100,000 signals). Includes signals found by targeted search: read them, do not
+--   count them.
 -- param q = no words, all signals: words that must occur in the gist, title or excerpt; Chinese, Japanese and Korean as any part of them
 -- param theme = every theme: slug of the main theme
 -- param beside = any: slug of a second theme that stands beside the main one
@@ -18,42 +20,104 @@
 -- param page = 1: which page
 -- param size = 20: signals a page, up to 5000
 
-with hits as materialized (
-  select rowid as row, bm25(signals_fts) as score
-  from signals_fts
-  -- The empty phrase keeps words without a letter from being an error; it matches nothing and excludes nothing.
-  where signals_fts match '"" ' || escape_fts(case when :q glob '*[぀-ヿ㐀-鿿가-힣]*' then '' else :q end)
+with asked as materialized (
+  select
+    min(max(cast(case :size when '' then 20 else :size end as integer), 1), 5000) as size,
+    min(max(cast(:page as integer), 1), 100000) - 1 as pages_before
+), hits as materialized (
+  select * from (
+    select rowid as row, bm25(signals_fts) as score
+    from signals_fts
+    -- The empty phrase keeps words without a letter from being an error; it matches nothing and excludes nothing.
+    where signals_fts match '"" ' || escape_fts(case when :q glob '*[぀-ヿ㐀-鿿가-힣]*' then '' else :q end)
+    -- Of a million signals a frequent word finds most, and to rank them all takes four seconds; 10,000 take 0.05.
+    order by rowid limit 10000
+  )
   union all
   -- The index knows no word borders in these scripts, so each piece is looked for as it stands.
   select s.rowid, 0.0
   from signals s
-  where :q glob '*[぀-ヿ㐀-鿿가-힣]*'
+  where :q glob '*[぀-ヿ㐀-鿿가-힣]*' and s.rowid <= 100000
     and not exists (
       select 1 from json_each('[' || replace(json_quote(trim(:q)), ' ', '","') || ']') piece
       where instr(coalesce(s.title, '') || ' ' || coalesce(s.excerpt, '') || ' ' || coalesce(s.gist, ''), piece.value) = 0
     )
   union all
-  select rowid, 0.0 from signals where trim(:q) = '' and (:theme in ('', 'none') or theme = :theme)
-), page as materialized (
-  select s.rowid as row, h.score, count(*) over () as of
-  from hits h
-  cross join signals s on s.rowid = h.row
-  where :theme in ('', coalesce(s.theme, 'none'))
-    and (:beside = '' or s.rowid in (
-      select g.rowid from signal_themes b join signals g on g.id = b.signal where b.theme = :beside))
+  select g.rowid, 0.0
+  from signal_themes b
+  join signals g on g.id = b.signal
+  where trim(:q) = '' and :beside <> '' and b.theme = :beside
+), counted as materialized (
+  -- Without words nothing is searched: how many there are has been counted by the build.
+  select coalesce(sum(n), 0) as n
+  from signal_counts s
+  where trim(:q) = '' and :beside = '' and :theme in ('', coalesce(s.theme, 'none'))
     and :phase in ('', coalesce(s.phase, 'none'))
     and :ask in ('', coalesce(s.ask, 'none'))
     and :place in ('', coalesce(s.place, 'none'))
     and :tool in ('', coalesce(s.tool, 'none'))
     and :model in ('', coalesce(s.model, 'none'))
-    and :year in ('', coalesce(substr(s.month, 1, 4), 'none'))
+    and :year in ('', coalesce(s.year, 'none'))
     and :seen in ('', s.seen)
     and :frame in ('', s.frame)
     and :labelled_by in ('', s.labelled_by)
-  order by s.labelled_by = 'machine', h.score, s.sure = 'low', s.month is null, s.month desc, s.id
-  limit min(max(cast(case :size when '' then 20 else :size end as integer), 1), 5000)
-  offset min(max(cast(case :size when '' then 20 else :size end as integer), 1), 5000)
-    * (min(max(cast(:page as integer), 1), 100000) - 1)
+), page as materialized (
+  select * from (
+    select s.rowid as row, s.labelled_by = 'machine' as by_machine, h.score, count(*) over () as of
+    from hits h
+    cross join signals s on s.rowid = h.row
+    where :theme in ('', coalesce(s.theme, 'none'))
+      and (:beside = '' or s.rowid in (
+        select g.rowid from signal_themes b join signals g on g.id = b.signal where b.theme = :beside))
+      and :phase in ('', coalesce(s.phase, 'none'))
+      and :ask in ('', coalesce(s.ask, 'none'))
+      and :place in ('', coalesce(s.place, 'none'))
+      and :tool in ('', coalesce(s.tool, 'none'))
+      and :model in ('', coalesce(s.model, 'none'))
+      and :year in ('', coalesce(substr(s.month, 1, 4), 'none'))
+      and :seen in ('', s.seen)
+      and :frame in ('', s.frame)
+      and :labelled_by in ('', s.labelled_by)
+    order by by_machine, h.score, s.rowid
+    limit (select size from asked) offset (select size * pages_before from asked)
+  )
+  union all
+  -- Signals are stored in the order of this list, so that only those of the page are read, and none once all are found.
+  select row, by_machine, 0.0, (select n from counted) from (
+    select s.rowid as row, s.labelled_by = 'machine' as by_machine
+    from signals s
+    where s.theme = :theme
+      and :phase in ('', coalesce(s.phase, 'none'))
+      and :ask in ('', coalesce(s.ask, 'none'))
+      and :place in ('', coalesce(s.place, 'none'))
+      and :tool in ('', coalesce(s.tool, 'none'))
+      and :model in ('', coalesce(s.model, 'none'))
+      and :year in ('', coalesce(substr(s.month, 1, 4), 'none'))
+      and :seen in ('', s.seen)
+      and :frame in ('', s.frame)
+      and :labelled_by in ('', s.labelled_by)
+    order by s.rowid
+    limit (select max(0, min(size, n - size * pages_before)) from asked, counted)
+    offset (select size * pages_before from asked)
+  )
+  union all
+  select row, by_machine, 0.0, (select n from counted) from (
+    select s.rowid as row, s.labelled_by = 'machine' as by_machine
+    from signals s
+    where (:theme = '' or :theme = 'none' and s.theme is null)
+      and :phase in ('', coalesce(s.phase, 'none'))
+      and :ask in ('', coalesce(s.ask, 'none'))
+      and :place in ('', coalesce(s.place, 'none'))
+      and :tool in ('', coalesce(s.tool, 'none'))
+      and :model in ('', coalesce(s.model, 'none'))
+      and :year in ('', coalesce(substr(s.month, 1, 4), 'none'))
+      and :seen in ('', s.seen)
+      and :frame in ('', s.frame)
+      and :labelled_by in ('', s.labelled_by)
+    order by s.rowid
+    limit (select case when :theme in ('', 'none') then max(0, min(size, n - size * pages_before)) else 0 end from asked, counted)
+    offset (select size * pages_before from asked)
+  )
 )
 select
   case when trim(:q) <> '' then coalesce(
@@ -86,4 +150,4 @@ join signals s on s.rowid = page.row
 left join themes t on t.slug = s.theme
 left join asks a on a.slug = s.ask
 left join places p on p.slug = s.place
-order by s.labelled_by = 'machine', page.score, s.sure = 'low', s.month is null, s.month desc, s.id
+order by page.by_machine, page.score, page.row

@@ -1,7 +1,8 @@
 -- title: What a search could be narrowed to
 -- description: For the same words and filters as the query “search”, how many signals each value of each filter would leave. A
 --   filter that is set does not count against its own values, so “n” is what choosing the value gives. The row of filter
---   “all” is the search itself. “n_values” says how many values a filter has; of tools the forty named most are listed.
+--   “all” is the search itself. With words the first 10,000 posts are counted, as in “search”. “n_values” says how many
+--   values a filter has; of tools the forty named most are listed.
 -- param q = no words, all signals: words that must occur in the gist, title or excerpt; Chinese, Japanese and Korean as any part of them
 -- param theme = every theme: slug of the main theme
 -- param beside = any: slug of a second theme that stands beside the main one
@@ -16,19 +17,25 @@
 -- param labelled_by = all: coded (read), corrected (by a reader of this site) or machine
 
 with hits as materialized (
-  select rowid as row
-  from signals_fts
-  where signals_fts match '"" ' || escape_fts(case when :q glob '*[぀-ヿ㐀-鿿가-힣]*' then '' else :q end)
+  select * from (
+    select rowid as row
+    from signals_fts
+    where signals_fts match '"" ' || escape_fts(case when :q glob '*[぀-ヿ㐀-鿿가-힣]*' then '' else :q end)
+    order by rowid limit 10000
+  )
   union all
   select s.rowid
   from signals s
-  where :q glob '*[぀-ヿ㐀-鿿가-힣]*'
+  where :q glob '*[぀-ヿ㐀-鿿가-힣]*' and s.rowid <= 100000
     and not exists (
       select 1 from json_each('[' || replace(json_quote(trim(:q)), ' ', '","') || ']') piece
       where instr(coalesce(s.title, '') || ' ' || coalesce(s.excerpt, '') || ' ' || coalesce(s.gist, ''), piece.value) = 0
     )
+  union all
+  select g.rowid from signal_themes b join signals g on g.id = b.signal
+  where trim(:q) = '' and :beside <> '' and b.theme = :beside
 ), kinds as materialized (
-  -- With words the search index leads, without them one index of signals holds all that is asked.
+  -- With words the search index leads; without, all that is asked has been counted.
   select s.theme, s.phase, s.ask, s.place, s.tool, substr(s.month, 1, 4) as year, s.seen, s.frame, s.labelled_by,
     count(*) as n
   from hits h cross join signals s on s.rowid = h.row
@@ -37,11 +44,9 @@ with hits as materialized (
       select g.rowid from signal_themes b join signals g on g.id = b.signal where b.theme = :beside))
   group by 1, 2, 3, 4, 5, 6, 7, 8, 9
   union all
-  select s.theme, s.phase, s.ask, s.place, s.tool, substr(s.month, 1, 4), s.seen, s.frame, s.labelled_by, count(*)
-  from signals s
-  where trim(:q) = '' and :model in ('', coalesce(s.model, 'none'))
-    and (:beside = '' or s.rowid in (
-      select g.rowid from signal_themes b join signals g on g.id = b.signal where b.theme = :beside))
+  select s.theme, s.phase, s.ask, s.place, s.tool, s.year, s.seen, s.frame, s.labelled_by, sum(s.n)
+  from signal_counts s
+  where trim(:q) = '' and :beside = '' and :model in ('', coalesce(s.model, 'none'))
   group by 1, 2, 3, 4, 5, 6, 7, 8, 9
 ), judged as (
   select *,

@@ -3,6 +3,7 @@
 
 select 'signals' as name, count(*) as n from [signals]
 union all select 'signal_themes' as name, count(*) as n from [signal_themes]
+union all select 'signal_counts' as name, count(*) as n from [signal_counts]
 union all select 'screened' as name, count(*) as n from [screened]
 union all select 'codings' as name, count(*) as n from [codings]
 union all select 'cells' as name, count(*) as n from [cells]

@@ -3,8 +3,8 @@
 --   of what was found, no shares.
 -- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=signals&g.y_type=quantitative&g.color_column=phase
 
-select t.slug as theme, t.title, t.phase, t.question, count(s.signal) as signals
+select t.slug as theme, t.title, t.phase, t.question, coalesce(sum(s.n), 0) as signals
 from themes t
-left join signal_themes s on s.theme = t.slug and s.role = 'primary'
+left join signal_counts s on s.theme = t.slug
 group by t.slug
 order by t.position

@@ -7,9 +7,9 @@
 -- fragment: g.mark=bar&g.x_column=name&g.x_type=nominal&g.y_column=signals&g.y_type=quantitative
 
 with named as (
-  select case :kind when 'model' then model else tool end as name, theme from signals where labelled_by <> 'machine'
+  select case :kind when 'model' then model else tool end as name, theme, n from signal_counts where labelled_by <> 'machine'
 ), counts as (
-  select name, sum(theme = case :theme when '' then 'did-it-get-better' else :theme end) as signals, count(*) as n
+  select name, sum(case when theme = case :theme when '' then 'did-it-get-better' else :theme end then n else 0 end) as signals, sum(n) as n
   from named
   where name is not null
   group by name

@@ -7,10 +7,10 @@ with beside as (
   select g.id, g.gist, g.theme, g.month,
     row_number() over (partition by g.theme order by g.month is null, g.month desc, g.id) as newest,
     count(*) over (partition by g.theme) as signals
-  from signal_themes s
-  join signals g on g.id = s.signal
+  from signals g indexed by idx_signals_labelled_by
+  cross join signal_themes s on s.signal = g.id
   where s.theme = case :theme when '' then 'did-it-get-better' else :theme end
-    and s.role = 'secondary' and g.labelled_by <> 'machine' and g.sure = 'high' and g.theme is not null
+    and s.role = 'secondary' and g.labelled_by in ('coded', 'corrected') and +g.sure = 'high' and +g.theme is not null
 )
 select b.id, b.gist, b.theme, t.title, t.phase, b.month, b.signals
 from beside b

@@ -5,7 +5,7 @@
 -- fragment: g.mark=bar&g.x_column=title&g.x_type=nominal&g.y_column=share&g.y_type=quantitative&g.color_column=phase
 
 with found as (
-  select theme, count(*) as signals from signal_themes where role = 'primary' group by theme
+  select theme, sum(n) as signals from signal_counts group by theme
 )
 select
   t.slug as theme,

@@ -8,7 +8,7 @@
 select tool, count(*) filter (where phase = case :phase when '' then 'iterate' else :phase end) as signals, count(*) as of_all,
   count(distinct community) as communities
 from signals
-where tool is not null and corpus = 'public' and labelled_by <> 'machine' and theme is not null
+where tool is not null and corpus = 'public' and labelled_by in ('coded', 'corrected') and theme is not null
 group by tool
 having signals >= 3
 order by signals desc, tool

@@ -30,10 +30,15 @@ TYPES = {**FORMATS, "json": "application/json", "jsonld": "application/ld+json",
 IN_PAGES = (export.DATABASE, "parquet/signals.parquet", "csv/signals.csv")
 # Raw HTML in a document stays text.
 READER = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
 # A table scrolls in a box of its own that can be reached by keyboard, as on every page.
-READER.add_render_rule(
-    "table_open", lambda *_: '<div class="wide table-wrapper" tabindex="0" role="region" aria-label="Table">\n<table>\n'
-)
+def _table_open(_: Any, tokens: Any, index: int, *__: Any) -> str:
+    number = sum(token.type == "table_open" for token in tokens[: index + 1])
+    return f'<div class="wide table-wrapper" tabindex="0" role="region" aria-label="Table {number}">\n<table>\n'
+
+
+READER.add_render_rule("table_open", _table_open)
 READER.add_render_rule("table_close", lambda *_: "</table>\n</div>\n")
 
 _catalogues: dict[tuple[str, str], Catalogue] = {}

@@ -1,8 +1,9 @@
 """Keeps the rendered pages of the site in memory, and answers 304 to whoever has them already.
 
 A page depends on the database, its address and the files it is made with, and on nothing else; so its ETag is
-a hash of these, known before anything is rendered. That holds for every table, query, CSV and file of the export too:
-they are not kept, but carry such an ETag, and whoever has them already gets a 304 without a query. A reader with a
+a hash of these, known before anything is rendered. Tables, rows and canned queries are kept too, as pages and as JSON.
+A reader's own SQL, CSV and the files of the export are not kept, but carry such an ETag, and whoever has them already
+gets a 304 without a query. A reader with a
 cookie or credentials is passed through, since Datasette may show them something of their own. Off under
 ``datasette --reload`` and with FLYWHEEL_PAGE_CACHE=off, for those who work on templates.
 """
@@ -35,8 +36,11 @@ PAGES = {
 }
 # Static files too: Datasette 0.65 sends them without a validator, so browsers would fetch them at each page.
 FOLDERS_OF_PAGES = ("/themes/", "/posts/", "/figures/", "/static/", "/history/")
-# Some 60 pages and figures of up to 150 KB; the rest is room for query strings.
-MAX_ENTRIES, MAX_BYTES = 500, 32_000_000
+TABLES = f"/{DATABASE}"
+STREAMS = (".csv", ".db", ".blob")
+# Some 60 pages and figures of up to 150 KB; the rest is room for query strings. A page of thousands of rows as JSON
+# would push all others out.
+MAX_ENTRIES, MAX_BYTES, MAX_PAGE = 500, 32_000_000, 1_000_000
 PRIVATE = {b"cookie", b"authorization"}
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -83,9 +87,15 @@ def hash_of_files(names: Iterable[Path]) -> str:
 
 
 def worth_keeping(page: Page) -> bool:
-    """A page that sets its own Cache-Control, as templates can, is left alone."""
-    names = {name.lower() for name, _ in page.headers}
-    return page.status == 200 and not names & {b"set-cookie", b"content-encoding", b"cache-control"}
+    """A page that sets its own Cache-Control, as templates can, is left alone; Datasette's own says max-age alone."""
+    known = {name.lower(): value for name, value in page.headers}
+    lasts = known.get(b"cache-control", b"max-age").startswith(b"max-age")
+    return (
+        page.status == 200
+        and len(page.body) <= MAX_PAGE
+        and lasts
+        and not known.keys() & {b"set-cookie", b"content-encoding"}
+    )
 
 
 async def render(app: App, scope: dict[str, Any]) -> Page:
@@ -127,7 +137,9 @@ def tagged(send: Any, etag: bytes) -> Any:
 async def answer(send: Any, page: Page, etag: bytes, accepts: bytes = b"") -> None:
     headers, body = list(page.headers), page.body
     if page.packed or page.status == 304:
-        headers += [(b"etag", etag), (b"cache-control", b"public, no-cache"), (b"vary", b"Accept-Encoding")]
+        headers += [(b"etag", etag), (b"vary", b"Accept-Encoding")]
+        if b"cache-control" not in {name.lower() for name, _ in headers}:
+            headers.append((b"cache-control", b"public, no-cache"))
     if page.packed and b"gzip" in accepts:
         # datasette-gzip, which wraps this plugin, leaves alone what is encoded already.
         headers.append((b"content-encoding", b"gzip"))
@@ -163,6 +175,10 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
 
     def kept(scope: dict[str, Any]) -> bool:
         path = "/" + scope["path"].removeprefix(datasette.setting("base_url"))
+        if path == TABLES or path.startswith((f"{TABLES}/", f"{TABLES}.")):
+            # What streams is never held whole; and SQL may ask for the time or for a random number.
+            query = scope["query_string"]
+            return not path.endswith(STREAMS) and b"sql=" not in query and b"_stream" not in query
         return path in PAGES or path.startswith(FOLDERS_OF_PAGES)
 
     def has_validator(scope: dict[str, Any]) -> bool:

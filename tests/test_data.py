@@ -142,7 +142,7 @@ def test_a_source_and_a_theme_are_lines_of_yaml(data_folder: DataFolder) -> None
     with (folder / "sources.yml").open("a") as file:
         file.write(
             "- {slug: usenet, title: Usenet, hosts: [], community: '[a-z.]+', "
-            "community_is: group, text: link, terms: Ours}\n"
+            "community_is: group, text: link, terms: Ours, licence: None}\n"
         )
     taxonomy = (folder / "taxonomy.yml").read_text()
     theme = (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import string
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel import signal
 from flywheel.signal import canonical_url, signal_id
 
 
@@ -86,3 +89,9 @@ def test_any_text_is_a_url_or_a_clear_error(text: str) -> None:
         assert str(error)
     else:
         assert url.startswith("https://")
+
+
+@given(st.from_regex(signal._RIGHT, fullmatch=True))
+def test_the_short_way_to_a_url_says_what_the_long_way_would(url: str) -> None:
+    with mock.patch.object(signal, "_RIGHT", re.compile("(?!)")):
+        assert canonical_url(url) == url

@@ -26,7 +26,7 @@ from scipy.optimize import nnls
 
 from flywheel import estimate
 from flywheel.data import Prediction
-from flywheel.estimate import Bools, Estimate, Floats, Ints, ReaderPart, Rows, Window
+from flywheel.estimate import Bools, Column, Estimate, Floats, Ints, ReaderPart, Rows, Window
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
@@ -224,8 +224,11 @@ class _Place:
 
     @classmethod
     def of(cls, read: Sequence[Post], rest: Sequence[Post], said: Mapping[str, Prediction]) -> _Place:
-        rows = Rows.of([*read, *(replace(post, theme=None, phase=None) for post in rest)])
+        rows = Rows.of([*read, *rest])
         is_read = np.arange(len(rows)) < len(read)
+        # The first label is '': no theme is known of what nobody has read.
+        known = {name: Column(np.where(is_read, rows[name].codes, 0), rows[name].labels) for name in ("theme", "phase")}
+        rows = replace(rows, columns={**rows.columns, **known})
         told = np.array([said[post.url] for post in (*read, *rest)], dtype=np.float64)
         weight = rows.weight.copy()
         # Where some unread posts of an archive were not tagged, those that were stand for them too; where none was, the

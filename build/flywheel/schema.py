@@ -73,15 +73,20 @@ TABLES: dict[str, Table] = {
         n_replies score query coder readings cluster""",
         pk="id",
         references=f"{_VOCABULARY} theme:themes phase:phases ask:asks",
-        indexes="""ask community tool model month source kind state seen sure archive frame corpus thread
-        theme+month phase+place place+theme+month
-        theme+phase+ask+place+tool+month+seen+frame+labelled_by+model""",
+        indexes="""ask community tool model month source kind state seen sure archive frame corpus thread labelled_by
+        theme theme+labelled_by theme+month phase+place place+theme+month""",
     ),
     "signal_themes": _table(
         "signal theme role probability",
         pk="signal theme",
         references="signal:signals theme:themes",
         indexes="theme+role+signal",
+    ),
+    "signal_counts": _table(
+        "cell theme phase ask place tool model year seen frame labelled_by n",
+        pk="cell",
+        references="theme:themes phase:phases ask:asks place:places",
+        indexes="theme",
     ),
     "screened": _table(
         """id verdict why note place month community url source kind created date_of seen sure archive frame weight

@@ -30,6 +30,18 @@ _HOSTS = {
     "hf.co": "huggingface.co",
 }
 
+# What is spelled as it should be, on the sites that nearly all posts are on: found in a tenth of the time that taking a
+# url apart takes. Whatever does not match is taken apart.
+_RIGHT = re.compile(
+    r"https://(?:"
+    r"github\.com/[\w.-]+/[\w.-]+/(?:issues|pull|discussions)/\d+(?:#(?:issue|discussion)comment-\d+)?"
+    r"|huggingface\.co/[\w./-]+/discussions/\d+(?:#[0-9a-f]{24})?"
+    r"|www\.reddit\.com/r/\w+/comments/\w+/(?:[\w-]+/\w+/)?"
+    r"|news\.ycombinator\.com/item\?id=\d+"
+    r")",
+    re.ASCII,
+)
+
 _UNFIT = re.compile(r'[\s\x00-\x1f"<>\\^`{|}]')
 
 # (what the url looks like, what its id looks like), first match wins. The last part of every pattern names the
@@ -64,8 +76,8 @@ class Post:
     """One post as it was read. `theme` is null where there is none or a title alone cannot tell it.
 
     `verdict` says whether it is a signal. `weight` is how many posts of its archive it stands for (1 outside the
-    archives). `confidence` and `probabilities` (by theme) are the machine's, null where a post was read. `file` and
-    `line` say where in `data/` it stands, for messages; they never reach the database.
+    archives). `confidence` and `probabilities` (of its themes) are the machine's, null where a post was read. `file`
+    and `line` say where in `data/` it stands, for messages; they never reach the database.
     """
 
     url: str
@@ -122,6 +134,8 @@ def canonical_url(url: str) -> str:
     Stack Exchange without one too.
     Raises ValueError where the text is no web address at all.
     """
+    if _RIGHT.fullmatch(url):
+        return url
     if _UNFIT.search(url):
         raise ValueError("a url holds no blanks, quotes or control characters")
     try:
