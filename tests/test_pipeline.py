@@ -19,6 +19,7 @@ import pytest
 from flywheel import load, pipeline
 from flywheel.faults import FaultsError
 from flywheel.schema import JSON, TABLES, VIEWS
+from flywheel.signal import signal_id
 from tests.conftest import ROOT, DataFolder, shipped_data
 from tests.posts import coded, drawn
 
@@ -118,12 +119,17 @@ def test_no_text_of_a_post_without_a_store(database: Path) -> None:
 
 def a_store(path: Path) -> Path:
     with sqlite3.connect(path) as db:
-        db.execute("create table items (url text, source text, title text, body text)")
+        db.execute("create table items (id text, native_id text, url text, source text, title text, body text)")
         db.executemany(
-            "insert into items values (?, ?, ?, ?)",
+            "insert into items values (?, ?, ?, ?, ?, ?)",
             [
-                (coded(1)["url"], "github", "A title", "word " * 200),
-                ("https://www.reddit.com/r/LocalLLaMA/comments/1abc/", "reddit", "Secret title", "Secret text"),
+                (signal_id(url), str(number), url, *rest)
+                for number, (url, *rest) in enumerate(
+                    [
+                        (coded(1)["url"], "github", "A title", "word " * 200),
+                        ("https://www.reddit.com/r/LocalLLaMA/comments/1abc/", "reddit", "Secret title", "Secret text"),
+                    ]
+                )
             ],
         )
     return path
