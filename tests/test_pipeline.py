@@ -119,17 +119,13 @@ def test_no_text_of_a_post_without_a_store(database: Path) -> None:
 
 def a_store(path: Path) -> Path:
     with sqlite3.connect(path) as db:
-        db.execute("create table items (id text, native_id text, url text, source text, title text, body text)")
+        db.execute("create table items (id, url, source, native_id, title, body)")
+        url, reddit = coded(1)["url"], "https://www.reddit.com/r/LocalLLaMA/comments/1abc/"
         db.executemany(
             "insert into items values (?, ?, ?, ?, ?, ?)",
             [
-                (signal_id(url), str(number), url, *rest)
-                for number, (url, *rest) in enumerate(
-                    [
-                        (coded(1)["url"], "github", "A title", "word " * 200),
-                        ("https://www.reddit.com/r/LocalLLaMA/comments/1abc/", "reddit", "Secret title", "Secret text"),
-                    ]
-                )
+                (signal_id(url), url, "github", "1", "A title", "word " * 200),
+                (signal_id(reddit), reddit, "reddit", "1abc", "Secret title", "Secret text"),
             ],
         )
     return path

@@ -96,9 +96,14 @@ def test_a_count_that_failed_is_asked_again_and_the_oldest_goes_first() -> None:
 
 
 def test_a_faceted_table_says_the_same_twice(database: Path) -> None:
-    path = "/signals/signals.json?_facet=theme&_facet=place&_size=1&_labels=on"
-    first, second = (ask(database, [path])[path].json() for _ in range(2))
-    paths = [path, path + "&phase=train", path]
-    answers = ask(database, paths)
-    assert answers[path].json()["facet_results"] == first["facet_results"] == second["facet_results"]
-    assert answers[path + "&phase=train"].json()["filtered_table_rows_count"] < first["filtered_table_rows_count"]
+    path = "/signals/signals.json?_facet=theme&_facet=place&_size=1&_extra=count&_extra=facet_results"
+
+    def counted(path: str) -> tuple[int, Any]:
+        answer = ask(database, [path])[path].json()
+        # Datasette 1.0 says `count`, 0.65 `filtered_table_rows_count`.
+        return answer.get("count", answer.get("filtered_table_rows_count")), answer["facet_results"]
+
+    first, narrowed, second = counted(path), counted(path + "&phase=train"), counted(path)
+    assert first == second
+    assert 0 < narrowed[0] < first[0]
+    assert narrowed[1] != first[1]

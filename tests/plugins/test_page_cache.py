@@ -62,6 +62,21 @@ def test_what_is_not_kept(site: Site, path: str, headers: dict[str, str]) -> Non
     assert "etag" not in first.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/signals/token.json?_shape=array", True),
+        ("/signals/token", True),
+        ("/signals/token.csv", False),
+        ("/signals.json?_shape=array&sql=select+hex(randomblob(8))", False),
+    ],
+)
+def test_canned_queries_are_kept_but_no_sql_of_a_reader_and_no_stream(site: Site, path: str, kept: bool) -> None:
+    first, second = ask(site, (path, {}), (path, {}))
+    assert first.status_code == second.status_code == 200
+    assert (first.text == second.text) is kept
+
+
 def test_other_pages_are_rendered_each_time_and_carry_a_validator(site: Site) -> None:
     first, second = ask(site, ("/other", {}), ("/other", {}))
     assert first.text != second.text
