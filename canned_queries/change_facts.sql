@@ -13,6 +13,7 @@ select
   (select count(*) from versions) as n_versions,
   (select version from asked) as version,
   (select day from asked) as day,
+  (select data_version from asked) as data_version,
   (select version from versions where position = (select position - 1 from asked)) as earlier,
   (select signals from told where kind = 'compared') as compared,
   (select coalesce(sum(signals), 0) from told where kind = 'new') as new,

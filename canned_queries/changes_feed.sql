@@ -33,7 +33,7 @@ select
   'Version ' || version || case when told.compared is null then '' else ': new signals ' || new end as atom_title,
   day || 'T00:00:00+00:00' as atom_updated,
   site.url || '/history/' || version as atom_link,
-  case
+  'Version ' || data_version || ' of the data. ' || case
     when told.compared is null then 'Nothing to compare it with.'
     else 'New signals: ' || new || '; gone: ' || gone || '; with another theme: ' || relabelled
       || '. Shares of the same places that moved further than chance: ' || moved || ' of ' || compared || '.' || coalesce(' ' || which || '.', '')

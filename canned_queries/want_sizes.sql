@@ -39,7 +39,7 @@ select
   w.could,
   case when w.ask is null then 'theme' else 'ask' end as rests_on,
   coalesce(w.ask, json_extract(w.themes, '$[0]')) as behind,
-  coalesce(t.phase, 'plain') as phase_drawn,
+  case when t.phase in ('train', 'evaluate', 'iterate') then t.phase else 'plain' end as phase_drawn,
   forum.share as forum_share,
   forum.low as forum_low,
   forum.high as forum_high,

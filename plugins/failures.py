@@ -11,6 +11,7 @@ from typing import Any
 
 from datasette import handle_exception as datasettes
 from datasette import hookimpl
+from datasette.database import QueryInterrupted
 from datasette.plugins import pm
 from datasette.utils import await_me_maybe
 from datasette.utils.asgi import BadRequest, Request
@@ -28,11 +29,11 @@ _MISREAD = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 def told_apart(exception: Exception) -> Any:
     """The exception to show in its place: the reader's mistakes as such, and without the script that Datasette adds."""
+    interrupted = "SQL Interrupted"
+    # As CSV, Datasette does not catch it.
+    if isinstance(exception, QueryInterrupted) or getattr(exception, "title", None) == interrupted:
+        return DatasetteError("This SQL took longer than it may. Ask for less at a time.", interrupted, status=400)
     if isinstance(exception, DatasetteError):
-        if exception.title == "SQL Interrupted":
-            return DatasetteError(
-                "This SQL took longer than it may. Ask for less at a time.", exception.title, status=400
-            )
         if exception.status == 500:
             return DatasetteError(str(exception.message), exception.title, status=400)
     elif isinstance(exception, OverflowError) or "null character" in str(exception):

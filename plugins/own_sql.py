@@ -3,6 +3,8 @@
 A request with ``sql=`` or ``_where=`` is one. Its client may have one under way at a time and so many a minute
 (429 with Retry-After beyond that), and what it asks of the database is asked in flywheel/own_sql.py's processes.
 Pages, tables and named queries are never counted.
+
+Of any SQL that fails, own or named, Datasette makes an empty CSV file and says that all is well. Here it is an error.
 """
 
 import asyncio
@@ -43,6 +45,7 @@ class Given:
 
 
 _given: ContextVar[Given | None] = ContextVar("given", default=None)
+_as_csv: ContextVar[bool] = ContextVar("as_csv", default=False)
 
 
 @dataclass
@@ -92,13 +95,19 @@ def client_of(scope: dict[str, Any]) -> str:
     return str(address)
 
 
+def is_csv(scope: dict[str, Any]) -> bool:
+    """Whether a request asks for CSV."""
+    values = parse_qs(scope["query_string"].decode("latin-1"))
+    return scope["path"].endswith(".csv") or "csv" in values.get("_format", ())
+
+
 def given_by(scope: dict[str, Any]) -> Given | None:
     """The SQL in a request, None if there is none."""
     values = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     texts = [text.strip().rstrip(";").strip() for name in PARAMETERS & values.keys() for text in values[name]]
     if not any(texts):
         return None
-    as_csv = scope["path"].endswith(".csv") or "csv" in values.get("_format", ())
+    as_csv = is_csv(scope)
     is_data = as_csv or scope["path"].endswith((".json", ".blob")) or "_format" in values
     return Given(tuple(text for text in texts if text), "sql" in values and not is_data, as_csv)
 
@@ -125,6 +134,7 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
         async def guarded(scope: dict[str, Any], receive: Any, send: Any) -> None:
             given = given_by(scope) if scope["type"] == "http" else None
             if given is None:
+                _as_csv.set(scope["type"] == "http" and is_csv(scope))
                 await app(scope, receive, send)
                 return
             client, seconds = clients.take(client_of(scope))
@@ -170,7 +180,10 @@ async def _execute(
 ) -> Any:
     given = _given.get()
     if given is None or not given.is_in(sql):
-        return await execute(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
+        try:
+            return await execute(sql, params, truncate, custom_time_limit, page_size, log_sql_errors)
+        except sqlite3.Error as error:
+            raise _told(error, _as_csv.get()) from None
     milliseconds = min(custom_time_limit or serve.OWN_SQL_MILLISECONDS, serve.OWN_SQL_MILLISECONDS)
     given_values = dict(params) if isinstance(params, dict) else list(params or ())
     # Datasette asks for one row more than a page has, to know whether there is another page.
@@ -184,18 +197,18 @@ async def _execute(
             )
         )
     except TimeoutError as error:
-        raise _told(QueryInterrupted(error, sql, params), given) from None
+        raise _told(QueryInterrupted(error, sql, params), given.as_csv) from None
     except (ProcessExpired, MemoryError):
-        raise _told(own_sql.TooLargeError("the query needs more memory than one may use"), given) from None
+        raise _told(own_sql.TooLargeError("the query needs more memory than one may use"), given.as_csv) from None
     except sqlite3.Error as error:
         interrupted = error.args == ("interrupted",)
-        raise _told(QueryInterrupted(error, sql, params) if interrupted else error, given) from None
+        raise _told(QueryInterrupted(error, sql, params) if interrupted else error, given.as_csv) from None
     return _results(answer)
 
 
-def _told(error: Exception, given: Given) -> Any:
-    """The error as Datasette expects it. As CSV it would make of it an empty file and say that all is well."""
-    if not given.as_csv:
+def _told(error: Exception, as_csv: bool) -> Any:
+    """The error as Datasette expects it, and where it would not tell it, as one that it tells."""
+    if not as_csv:
         return error
     if isinstance(error, QueryInterrupted):
         return DatasetteError("This SQL took longer than it may: ask for less.", "SQL Interrupted", status=400)

@@ -127,7 +127,8 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
 
             async def dressed(message: dict[str, Any]) -> None:
                 if message["type"] == "http.response.start":
-                    message = {**message, "headers": _headers(scope, message.get("headers", []))}
+                    headers = _headers(scope, message["status"], message.get("headers", []))
+                    message = {**message, "headers": headers}
                 await send(message)
 
             if (found := fault(scope, names)) is not None:
@@ -140,9 +141,12 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
     return wrap
 
 
-def _headers(scope: dict[str, Any], given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _headers(scope: dict[str, Any], status: int, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     kind = next((value.decode("latin-1") for name, value in given if name.lower() == b"content-type"), "")
     ours = {**HEADERS, "content-security-policy": policy(scope["path"], scope["query_string"], kind)}
+    # A 304 has no type of its own, and its headers take the place of those of the page that a browser has kept.
+    if status == 304:
+        del ours["content-security-policy"]
     kept = [(name, value) for name, value in given if name.lower().decode("latin-1") not in ours]
     return [*kept, *((name.encode(), value.encode()) for name, value in ours.items())]
 

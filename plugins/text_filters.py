@@ -24,8 +24,14 @@ def address(given: Mapping[str, Any], **changes: Any) -> str:
     return "?" + urlencode([(name, value) for name, value in {**given, **changes}.items() if value not in (None, "")])
 
 
+def web(url: str | None) -> str:
+    """An address elsewhere as a link may have it; what is no web address leads nowhere."""
+    return url if url and url.startswith(("https://", "http://")) else "#"
+
+
 @hookimpl
 def prepare_jinja2_environment(env: Any) -> None:
     env.filters["highlight"] = highlight
     env.filters["address"] = address
     env.filters["tilde"] = tilde_encode
+    env.filters["web"] = web

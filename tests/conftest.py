@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import sqlite_utils
 from datasette.app import Datasette
 from datasette.plugins import pm
 
-from flywheel import pipeline
+from flywheel import data, pipeline
 from tests.posts import write_lines
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,12 @@ SHARED = ROOT.parent / "shared"
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+@cache
+def shipped_data() -> data.Data:
+    """The shipped data as read, once: checking every line takes more than a second. Nobody may change it."""
+    return data.read(ROOT / "data")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from flywheel import agreement, data, estimate, vocabulary
 from flywheel.data import Coding
-from tests.conftest import ROOT, DataFolder
+from tests.conftest import ROOT, DataFolder, shipped_data
 from tests.posts import drawn
 
 WORDS = vocabulary.read(ROOT / "data")
@@ -71,13 +71,13 @@ def test_a_textbook_example() -> None:
 
 
 def shipped() -> list[agreement.Agreement]:
-    found = data.read(ROOT / "data")
+    found = shipped_data()
     _, rules = estimate.clusters(list(estimate.counted(found.posts, WORDS)), WORDS)
     return agreement.agreement(found.posts, found.codings, WORDS, rules)
 
 
 def test_the_shipped_readings_give_the_figures_of_the_libraries() -> None:
-    found = data.read(ROOT / "data")
+    found = shipped_data()
     seen = {post.id: post.seen for post in found.posts}
     by_post: dict[str, dict[int, Coding]] = {}
     for coding in found.codings:

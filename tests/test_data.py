@@ -142,7 +142,7 @@ def test_a_source_and_a_theme_are_lines_of_yaml(data_folder: DataFolder) -> None
     with (folder / "sources.yml").open("a") as file:
         file.write(
             "- {slug: usenet, title: Usenet, hosts: [], community: '[a-z.]+', "
-            "community_is: group, text: link, terms: Ours}\n"
+            "community_is: group, text: link, terms: Ours, licence: None}\n"
         )
     taxonomy = (folder / "taxonomy.yml").read_text()
     theme = (
@@ -159,11 +159,15 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from(list(coded())), _JSON, min_size=1))
-def test_wild_fields_are_faults_and_never_crashes(data_folder: DataFolder, change: dict[str, Any]) -> None:
-    folder = data_folder([json.dumps(coded(1) | change)])
+_CHANGES = st.lists(st.dictionaries(st.sampled_from(list(coded())), _JSON, min_size=1), min_size=8, max_size=8)
+
+
+# Eight lines a folder, because reading its vocabulary takes longer than the lines.
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_CHANGES)
+def test_wild_fields_are_faults_and_never_crashes(data_folder: DataFolder, changes: list[dict[str, Any]]) -> None:
+    folder = data_folder([json.dumps(coded(number) | change) for number, change in enumerate(changes, 1)])
     try:
         data.read(folder)
     except FaultsError as error:
-        assert all(fault.line == 1 for fault in error.faults)
+        assert {fault.line for fault in error.faults} <= set(range(1, 9))

@@ -137,8 +137,9 @@ def test_no_words_are_an_error(database: Path) -> None:
         for path in (f"/search?q={q}", f"/themes/overfitting?q={q}&place={q}&page={q[:9]}")
     ]
     for path, answer in ask(database, paths).items():
-        assert answer.status_code == 200, path[:80]
-        assert total(answer.text) >= 0
+        # More words than anybody types are refused (plugins/security.py).
+        assert answer.status_code == (414 if path.count("model") > 100 else 200), path[:80]
+        assert answer.status_code == 414 or total(answer.text) >= 0
 
 
 def test_words_are_stems_and_the_best_match_leads(database: Path) -> None:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from flywheel import data, estimate, ppi, vocabulary
 from flywheel.ppi import Sample
-from tests.conftest import ROOT, DataFolder
+from tests.conftest import ROOT, DataFolder, shipped_data
 from tests.posts import drawn, write_lines
 
 
@@ -128,14 +128,14 @@ def test_the_adjusted_count_undoes_known_errors() -> None:
 
 
 def test_without_unread_posts_there_is_no_such_row() -> None:
-    found = data.read(ROOT / "data")
+    found = shipped_data()
     assert ppi.read_and_machine(found.posts, [], found.said, found.vocabulary) == []
 
 
 def test_over_the_shipped_data_the_machine_moves_no_share_beyond_chance() -> None:
     """Some 15 of 100 posts of an archive are left to the machine: shares stay within the published interval, and the
     interval for this archive is never wider by more than a tenth."""
-    found = data.read(ROOT / "data")
+    found = shipped_data()
     words = found.vocabulary
     published = {
         (r.measure, r.subject, r.by, r.value, r.window, r.method): r

@@ -471,3 +471,18 @@ def test_every_line_of_the_list_names_a_test_that_exists() -> None:
         for name, test in cited:
             defined = ast.parse((ROOT / "tests" / name).read_text(encoding="utf-8")).body
             assert test in {node.name for node in defined if isinstance(node, ast.FunctionDef)}, f"{name}::{test}"
+
+
+def test_a_kept_page_keeps_its_policy(database: Path) -> None:
+    """A 304's headers take the place of the kept page's, so it must not bring a policy of its own."""
+
+    async def run() -> tuple[httpx.Response, httpx.Response]:
+        transport = httpx.ASGITransport(site(database).app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            first = await client.get("/memo")
+            return first, await client.get("/memo", headers={"if-none-match": first.headers["etag"]})
+
+    first, again = asyncio.run(run())
+    assert "script-src 'self'" in first.headers["content-security-policy"]
+    assert again.status_code == 304
+    assert "content-security-policy" not in again.headers

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flywheel import data, estimate, switching, vocabulary
+from flywheel import estimate, switching, vocabulary
 from flywheel.data import Coding
 from flywheel.signal import Post
-from tests.conftest import ROOT
+from tests.conftest import ROOT, shipped_data
 
 WORDS = vocabulary.read(ROOT / "data")
 MEASURES = {measure.name: measure for measure in estimate.measures(WORDS)}
@@ -102,7 +102,7 @@ def test_a_place_that_nobody_read_twice_is_not_there() -> None:
 
 
 def test_the_shipped_readings_cover_the_places_of_the_population() -> None:
-    found = data.read(ROOT / "data")
+    found = shipped_data()
     twice = switching.readings(found.posts, found.codings, WORDS)
     population = {place.slug for place in WORDS.places.values() if place.frame == "population"}
     assert set(twice) == population

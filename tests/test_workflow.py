@@ -18,9 +18,10 @@ import pytest
 import yaml
 
 from flywheel.cli import main
+from flywheel.collect import tombstones
 from flywheel.collect.runner import SECRET_VARIABLES
 from flywheel.data import VERSION
-from flywheel.refresh import EXIT_UNSOUND, OWN
+from flywheel.refresh import CITATION, EXIT_UNSOUND, OWN
 from tests.conftest import ROOT
 
 PATH = ROOT / ".github" / "workflows" / "refresh.yml"
@@ -136,7 +137,7 @@ def test_the_store_leaves_only_encrypted() -> None:
             assert path.endswith(".gpg") or not any(word in path for word in PRIVATE), path
             assert "*" not in path and path not in (".", "./"), "each file is named"
     text = PATH.read_text(encoding="utf-8")
-    assert "actions/cache" not in text and "git add data\n" in text
+    assert "actions/cache" not in text and "git add data CITATION.cff\n" in text
     (close,) = [step for _, step in steps() if step.get("id") == "close"]
     assert "--symmetric --cipher-algo AES256" in close["run"]
     assert close["run"].index("gpg ") < close["run"].index('rm "$RUNNER_TEMP/store.tar.gz"\n')
@@ -156,18 +157,23 @@ def test_git_ignores_whatever_is_private() -> None:
         assert checked.returncode == 0, name
 
 
-def test_what_is_handed_on_is_what_a_refresh_publishes() -> None:
+def test_what_is_handed_on_is_what_a_refresh_publishes_and_erases() -> None:
     uploads = [step["with"] for _, step in steps() if "upload-artifact" in step.get("uses", "")]
     (public,) = [upload for upload in uploads if upload["name"] == "public"]
     paths = set(filter(None, public["path"].split("\n")))
-    assert paths == {*(f"data/{name}" for name in OWN), "data/tombstones.jsonl", "signals.db", "report.json"}
+    written = {*OWN, *tombstones.LINES, "tombstones.jsonl"} - {CITATION}
+    # A folder is handed on whole.
+    named = {f"data/{name.split('/')[0]}" if "/" in name else f"data/{name}" for name in written}
+    assert paths == {*named, CITATION, "signals.db", "report.json"}
 
 
 def test_only_what_changed_and_is_sound_is_published() -> None:
     by_name = {step["name"]: step for job, step in steps() if job == "publish" and "name" in step}
-    assert by_name["Publish"]["if"] == by_name["Build again and compare"]["if"] == "env.OUTCOME == 'published'"
+    alone = ("Build again and compare", "Export", "Publish")
+    assert {by_name[name]["if"] for name in alone} == {"env.OUTCOME == 'published'"}
     names = list(by_name)
-    assert names.index("Build again and compare") < names.index("Commit") < names.index("Publish")
+    assert names.index("Build again and compare") < names.index("Export") < names.index("Commit")
+    assert names.index("Commit") < names.index("Publish")
     (refresh,) = [step["run"] for _, step in steps() if step.get("id") == "refresh"]
     assert f'[ "$code" = {EXIT_UNSOUND} ]' in refresh and 'exit "$code"' in refresh
     assert "exit 1" in by_name["Say that a check fails"]["run"]
@@ -317,13 +323,16 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("outcome", ["published", "unchanged", "unsound"])
 def test_what_is_committed(runner: Runner, tmp_path: Path, outcome: str) -> None:
-    """All data where it was published, tombstones alone where a check failed, on top of what others pushed."""
+    """What the refresh wrote, on top of what others pushed: all where it was published, tombstones and what they took
+    with them where a check failed."""
     origin, other = tmp_path / "origin.git", tmp_path / "other"
     git(tmp_path, "init", "-q", "--bare", str(origin))
     git(tmp_path, "clone", "-q", str(origin), str(other))
     (other / "data").mkdir()
     (other / "data" / "history.jsonl").write_text("old\n")
-    git(other, "add", "data")
+    (other / "data" / "codings.jsonl").write_text("erased\nother\n")
+    (other / "CITATION.cff").write_text("version: 1.0.0\n")
+    git(other, "add", "data", "CITATION.cff")
     git(other, "commit", "-q", "-m", "start")
     git(other, "push", "-q", "-u", "origin", "HEAD:main")
     runner.workspace.rmdir()
@@ -334,11 +343,16 @@ def test_what_is_committed(runner: Runner, tmp_path: Path, outcome: str) -> None
     git(other, "push", "-q", "origin", "HEAD:main")
 
     public = runner.temporary / "public" / "data"
-    (public / "derived").mkdir(parents=True)
-    (public / "derived" / "collected.jsonl").write_text("new\n")
-    (public / "history.jsonl").write_text("old\nnew\n")
+    shutil.copytree(other / "data", public)
+    shutil.copy(other / "CITATION.cff", public.parent)
+    if outcome == "published":
+        (public / "derived").mkdir()
+        (public / "derived" / "collected.jsonl").write_text("new\n")
+        (public / "history.jsonl").write_text("old\nnew\n")
+        (public.parent / "CITATION.cff").write_text("version: 1.1.0\n")
     if outcome != "unchanged":
         (public / "tombstones.jsonl").write_text("gone\n")
+        (public / "codings.jsonl").write_text("other\n")
     command = runner.workspace / ".venv" / "bin" / "flywheel"
     command.parent.mkdir(parents=True)
     command.write_text("#!/bin/bash\n")
@@ -350,14 +364,43 @@ def test_what_is_committed(runner: Runner, tmp_path: Path, outcome: str) -> None
     git(other, "pull", "-q")
     data = other / "data"
     committed = {path.relative_to(data).as_posix(): path.read_text() for path in data.rglob("*.jsonl")}
-    everything = {"derived/collected.jsonl": "new\n", "history.jsonl": "old\nnew\n", "tombstones.jsonl": "gone\n"}
-    assert (
-        committed
-        == {
-            "published": everything,
-            "unchanged": {"history.jsonl": "old\n"},
-            "unsound": {"history.jsonl": "old\n", "tombstones.jsonl": "gone\n"},
-        }[outcome]
-    )
+    before = {"history.jsonl": "old\n", "codings.jsonl": "erased\nother\n"}
+    erased = {"tombstones.jsonl": "gone\n", "codings.jsonl": "other\n"}
+    everything = erased | {"derived/collected.jsonl": "new\n", "history.jsonl": "old\nnew\n"}
+    assert committed == {"published": everything, "unchanged": before, "unsound": before | erased}[outcome]
+    cited = (other / "CITATION.cff").read_text()
+    assert cited == ("version: 1.1.0\n" if outcome == "published" else "version: 1.0.0\n")
     assert (other / "README.md").exists()
     assert ("Data: 2026-11-24" in git(other, "log", "-1", "--format=%s")) is (outcome != "unchanged")
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_the_export_goes_on_with_the_changelog_of_the_release_before(runner: Runner, earlier: bool) -> None:
+    (runner.workspace / "export").mkdir()
+    (runner.workspace / "export" / "CHANGELOG.md").write_text("the release before\n")
+    subprocess.run(
+        ["tar", "-czf", runner.temporary / "of-the-release.tar.gz", "export"], cwd=runner.workspace, check=True
+    )
+    shutil.rmtree(runner.workspace / "export")
+    tags = ("data-1", "code-3", "data-2") if earlier else ("code-3",)
+    listed = [{"tagName": tag, "createdAt": f"2026-11-0{n}"} for n, tag in enumerate(tags)]
+    (runner.temporary / "list.json").write_text(json.dumps(listed))
+    runner.stands_for(
+        "gh",
+        """case "$2 $3" in
+        "list --repo") jq -r "${@: -1}" "$RUNNER_TEMP/list.json";;
+        "download data-2") cp "$RUNNER_TEMP/of-the-release.tar.gz" "${@: -1}/export.tar.gz";;
+        *) exit 9;; esac""",
+    )
+    command = runner.workspace / ".venv" / "bin" / "flywheel"
+    command.parent.mkdir(parents=True)
+    command.write_text('#!/bin/bash\nmkdir -p "${@: -1}"; echo "this one, of $3" >> "${@: -1}/CHANGELOG.md"\n')
+    command.chmod(0o755)
+    done = runner.run("Export")
+    assert done.returncode == 0, done.stderr
+    made = runner.temporary / "made"
+    made.mkdir()
+    subprocess.run(["tar", "-xzf", runner.temporary / "export.tar.gz"], cwd=made, check=True)
+    told = (made / "export" / "CHANGELOG.md").read_text().splitlines()
+    assert told[:-1] == (["the release before"] if earlier else [])
+    assert told[-1] == f"this one, of {runner.temporary}/public/signals.db"

@@ -148,7 +148,7 @@ def weight(difference: Difference) -> Change | None:
 
 def following(version: str, change: Change | None) -> str:
     """The least version that may follow: following("1.2.3", "minor") == "1.3.0"."""
-    major, minor, patch = (int(part) for part in version.split("."))
+    major, minor, patch = parts(version)
     if change is None:
         return version
     return {"major": f"{major + 1}.0.0", "minor": f"{major}.{minor + 1}.0", "patch": f"{major}.{minor}.{patch + 1}"}[
@@ -156,11 +156,17 @@ def following(version: str, change: Change | None) -> str:
     ]
 
 
+def parts(version: str) -> tuple[int, int, int]:
+    """The three numbers, by which versions stand in order."""
+    major, minor, patch = (int(part) for part in version.split("."))
+    return major, minor, patch
+
+
 def check(old: Edition, new: Edition) -> None:
     """Raises VersionError where the new version's number is lower than the rule asks."""
     change = weight(compare(old, new))
     least = following(old.version, change)
-    if [int(part) for part in new.version.split(".")] < [int(part) for part in least.split(".")]:
+    if parts(new.version) < parts(least):
         raise VersionError(
             f"since {old.version} there is a {change} change, so this is {least} or later; data/site.yml says "
             f"{new.version}. Change `version` there and in CITATION.cff, and build again."

@@ -95,6 +95,7 @@ Kind = Literal["issue", "pull_request", "discussion", "question", "post", "comme
 Coder = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,20}$")]
 VERSION = re.compile(r"[0-9][0-9A-Za-z.-]{0,39}")
 """What a published version may be called: it stands in addresses, so no slash."""
+SEMANTIC = r"^\d+\.\d+\.\d+$"
 Version = Annotated[str, Field(pattern=f"^{VERSION.pattern}$")]
 Month = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
 
@@ -304,6 +305,8 @@ class HistoryRow(Row):
     first_month: Month | None
     last_month: Month | None
     enough: Literal["enough", "about", "few"]
+    data_version: Annotated[str, Field(pattern=SEMANTIC)]
+    """Version of the data by the rule of `changelog`; the same in every line of one published version."""
 
 
 class ChangeRow(Row):

@@ -26,7 +26,7 @@ from flywheel import estimate
 from flywheel.agreement import Agreement
 from flywheel.data import ChangeRow, Coding, Duplicate, HistoryRow, ReportRow
 from flywheel.estimate import Estimate, Window
-from flywheel.schema import TABLES, VIEWS
+from flywheel.schema import JSON, TABLES, VIEWS
 from flywheel.signal import Post
 from flywheel.vocabulary import Vocabulary
 
@@ -260,7 +260,13 @@ def _flow(tables: Tables, _: Texts) -> Rows:
 def _versions(tables: Tables, _: Texts) -> Rows:
     """The published versions, in the order in which they were published."""
     for position, (name, rows) in enumerate(_by(tables.history, lambda row: row.version).items(), 1):
-        yield {"version": name, "position": position, "day": rows[0].day, "n_shares": len(rows)}
+        yield {
+            "version": name,
+            "position": position,
+            "day": rows[0].day,
+            "data_version": rows[0].data_version,
+            "n_shares": len(rows),
+        }
 
 
 def _by(posts: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
@@ -341,7 +347,11 @@ def _write(tables: Tables, folder: Path, path: Path, found: Texts, say: Callable
         for name, table in TABLES.items():
             pk: Any = table.pk[0] if len(table.pk) == 1 else table.pk
             keys = [(column, other, TABLES[other].pk[0]) for column, other in table.references.items()]
-            made = db.table(name).create(table.types(), pk=pk, foreign_keys=keys)
+            sql = db.create_table_sql(name, table.types(), pk=pk, foreign_keys=keys)
+            for column in JSON:
+                sql = sql.replace(f'"{column}" TEXT', f'"{column}" TEXT CHECK (json_valid("{column}"))')
+            db.execute(sql)
+            made = db.table(name)
             rows = (tuple(map(row.get, table.columns)) for row in ROWS[name](tables, found))
             _insert(connection, name, table.columns, rows)
             for columns in table.indexes:

@@ -3,7 +3,8 @@
 Each step calls what the other commands call, leaves its files in a private folder beside the store, and gives a few
 facts that the steps after it read. The facts of every finished step are written down before the next begins, so a run
 that is killed goes on at the step where it was; and each step begins by throwing away what it may have left, so it
-ends as if nothing had happened. Nothing below `data/` but the tombstones is touched before `publish`.
+ends as if nothing had happened. Before `publish` nothing below `data/` is touched but by `erase`: tombstones are added,
+and lines about what they name go.
 
 | in STORE.refresh/ | holds |
 |---|---|
@@ -19,6 +20,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -39,7 +41,7 @@ import click
 import requests
 from pydantic import ValidationError
 
-from flywheel import data, dedupe, dedupe_index, diff, pipeline, queries, relevance, serve, soundness, tag
+from flywheel import changelog, data, dedupe, dedupe_index, diff, pipeline, queries, relevance, serve, soundness, tag
 from flywheel.collect import commands as collecting
 from flywheel.collect import hydrate, tombstones
 from flywheel.collect.client import SystemClock
@@ -58,9 +60,9 @@ DERIVED, DUPLICATES, HISTORY, CHANGES = (
     "history.jsonl",
     "changes.jsonl",
 )
-TOMBSTONES = "tombstones.jsonl"
-OWN = (DERIVED, DUPLICATES, HISTORY, CHANGES)
-"""What `publish` puts in place below `data/`, in this order."""
+TOMBSTONES, SITE, CITATION = "tombstones.jsonl", "site.yml", "CITATION.cff"
+OWN = (DERIVED, DUPLICATES, HISTORY, CHANGES, SITE, CITATION)
+"""What `publish` puts in place below `data/`, in this order; the citation beside it."""
 
 EXIT_UNSOUND = 4
 CHUNK = 2_000
@@ -105,6 +107,10 @@ class Job:
     def site(self) -> Path:
         return self.work / "site" / "signals.db"
 
+    def public(self, name: str) -> Path:
+        """Where a file of `OWN` stands for all to see."""
+        return self.places.data.parent / name if name == CITATION else self.places.data / name
+
 
 # --- collect, erase ----------
 
@@ -137,13 +143,16 @@ def source_verdicts(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def erase(job: Job, notes: Notes) -> Facts:
-    """Posts that the store has buried, and that the data name, get their tombstone. At once, published or not."""
+    """Posts of the data that the store has buried, and posts of their threads, get their tombstone, and every line
+    about them goes: each holds a link and a sentence, and `data/` is public. At once, published or not."""
     with job.places.open() as store:
-        buried = store.buried()
-    named = {signal_id(url) for url in hydrate.urls_in(job.places.data)} if buried else set()
-    month = notes["run"]["day"][:7]
-    ids = {one: why for one, why in buried.items() if one in named}
-    return {"tombstones": len(tombstones.append(job.places.tombstones, ids, month))}
+        gone = {**store.buried(), **tombstones.read(job.places.tombstones)}
+    ids = tombstones.reached(job.places.data, gone) if gone else {}
+    added = tombstones.append(job.places.tombstones, ids, notes["run"]["day"][:7])
+    lines = tombstones.sweep(job.places.data, ids) if ids else 0
+    # What was swept is no change from outside. Nothing that ran until here has read these files.
+    notes["run"]["inputs"] = _inputs(job)
+    return {"tombstones": len(added), "lines": lines}
 
 
 # --- classify ----------
@@ -271,6 +280,8 @@ def derive(job: Job, notes: Notes) -> Facts:
     """Stages the data folder, with a derived row for each signal of the store that nobody read, and its copies."""
     shutil.rmtree(job.staged, ignore_errors=True)
     shutil.copytree(job.places.data, job.staged, ignore=shutil.ignore_patterns("tagger", "README.md", "*.new", ".*"))
+    if job.public(CITATION).exists():
+        shutil.copyfile(job.public(CITATION), job.staged / CITATION)
     original = {name: _sha256(job.staged / name) for name in (*OWN, TOMBSTONES)}
     found = data.read(job.staged)
     rows, left_out = derived_rows(job, found)
@@ -396,7 +407,11 @@ def compare(job: Job, notes: Notes) -> Facts:
     found = (
         None if notes["build"]["first"] or not job.before.exists() else diff.compare(job.before, job.work / "trial.db")
     )
-    shares = list(_published(job.work / "trial.db", version))
+    data_version = due(job)
+    for path in (job.staged / SITE, job.staged / CITATION):
+        if path.exists():
+            _raise_version(path, data_version)
+    shares = [{**row, "data_version": data_version} for row in _published(job.work / "trial.db", version)]
     if not shares:
         raise RefreshError("no share can be given from these data, so there is nothing to publish")
     rows = diff.lines(version, found, notes["collect"]["sources"])
@@ -405,11 +420,41 @@ def compare(job: Job, notes: Notes) -> Facts:
         write_lines(job.staged / name, [*old, *map(json.dumps, more)])
     job.site.parent.mkdir(exist_ok=True)
     built = pipeline.build(job.staged, job.site)
-    facts: Facts = {"version": version, "content": built.content_hash, "signals": built.n_signals}
+    facts: Facts = {
+        "version": version,
+        "data_version": data_version,
+        "content": built.content_hash,
+        "signals": built.n_signals,
+    }
     if found:
         facts |= {kind: found.count(kind) for kind in ("new", "gone", "relabelled")}
         facts |= {"compared": found.compared, "moved": [asdict(move) for move in found.moved], "places": found.places}
     return facts
+
+
+_VERSION = re.compile(r'(?m)^(version:\s*"?)[\d.]+')
+"""Where `site.yml` and `CITATION.cff` tell the version of the data."""
+
+
+def due(job: Job) -> str:
+    """The version that the staged data must have: what `site.yml` says, or the least that the rule of `changelog`
+    allows after the published file, whichever is higher."""
+    new, _ = changelog.open_edition(job.work / "trial.db")
+    if not job.before.exists():
+        return new.version
+    old, _ = changelog.open_edition(job.before)
+    # The trial lacks the version's own rows in history and changes, by which some cell differs in any case.
+    least = changelog.following(old.version, changelog.weight(changelog.compare(old, new)) or "patch")
+    return max(new.version, least, key=changelog.parts)
+
+
+def _raise_version(path: Path, version: str) -> None:
+    """Everything else in the file, comments too, stays as it is."""
+    text = path.read_text(encoding="utf-8")
+    raised, found = _VERSION.subn(rf"\g<1>{version}", text)
+    if found != 1:
+        raise RefreshError(f"{path.name} has {found} lines like version: 1.2.3, and one is wanted")
+    path.write_text(raised, encoding="utf-8")
 
 
 def _there(job: Job, name: str) -> bool:
@@ -470,14 +515,13 @@ def judge(job: Job, notes: Notes) -> Facts:
         return {"verdicts": []}
     known = queries.load(job.root / "canned_queries").values()
     found = data.read(job.staged)
-    erased = {post.id for post in (*found.posts, *found.derived) if post.thread in found.tombstones}
     facts = notes["diff"]
     compared = diff.Diff([], [], 0, facts["places"]) if "places" in facts else None
     verdicts = soundness.judge(
         soundness.Facts(
             before=soundness.database(job.before, known) if job.before.exists() else None,
             after=soundness.database(job.site, known),
-            tombstones=found.tombstones | erased,
+            tombstones=found.tombstones,
             sources=notes["collect"]["sources"],
             diff=compared,
             pages=smoke(job.root, job.site, facts["content"], found.vocabulary.themes),
@@ -543,11 +587,11 @@ def publish(job: Job, notes: Notes) -> Facts:
         return {"outcome": "unsound"}
     for name, before in notes["derive"]["original"].items():
         # A tombstone that came in meanwhile is no part of the staged file: what it erases must not be published.
-        if _sha256(job.places.data / name) not in (before, _sha256(job.staged / name)):
-            raise RefreshError(f"{job.places.data / name} was changed while this run went on; start again with --anew")
+        if _sha256(job.public(name)) not in (before, _sha256(job.staged / name)):
+            raise RefreshError(f"{job.public(name)} was changed while this run went on; start again with --anew")
     for name in OWN:
         if (job.staged / name).exists():
-            _promote(job.staged / name, job.places.data / name)
+            _promote(job.staged / name, job.public(name))
     _promote(job.work / "copies.db.next", job.work / "copies.db")
     _promote(job.site, job.out)
     return {"outcome": "published"}
@@ -663,7 +707,7 @@ def _notes(job: Job) -> dict[str, Facts]:
 def _inputs(job: Job) -> str:
     """A hash of what a run reads and does not write: the data but its own files, and the model."""
     digest = hashlib.sha256()
-    own = {job.places.data / name for name in (*OWN, TOMBSTONES, "README.md")}
+    own = {job.public(name) for name in (*OWN, TOMBSTONES)}
     files = {*job.places.data.rglob("*.jsonl"), *job.places.data.rglob("*.yml"), *job.model.glob("*")}
     for file in sorted(files - own):
         if file.is_file() and not file.name.startswith("."):
@@ -684,6 +728,7 @@ def report(notes: Notes) -> Facts:
     return {
         "outcome": notes["publish"]["outcome"],
         "version": diff_.get("version"),
+        "data_version": diff_.get("data_version"),
         "day": notes["run"]["day"],
         "content": diff_.get("content", notes["build"]["content"]),
         "before": notes["build"]["published"],
@@ -709,7 +754,7 @@ def as_text(found: Facts) -> str:
             f"{len(found['moved'])} of {found['compared']} shares moved beyond chance"
         )
     lines.append({
-        "published": f"published version {found['version']}, content {found['content']}",
+        "published": f"published version {found['version']}, data {found['data_version']}, content {found['content']}",
         "unchanged": f"nothing changed: content {found['content']} is published already",
         "unsound": "not published: a check fails; what is published stays",
     }[found["outcome"]])  # fmt: skip

@@ -19,6 +19,8 @@ _REAL = _names(
     """change confidence denominator figure high low numerator part probability reader_variance share share_before
     similarity t t_df variance weight"""
 )
+JSON = _names("also themes")
+"""Columns that hold a list as JSON, in every table. Datasette reads them as such: one that is none breaks a page."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ TABLES: dict[str, Table] = {
         pk="archive source corpus stage",
         references="source:sources",
     ),
-    "versions": _table("version position day n_shares", pk="version"),
+    "versions": _table("version position day data_version n_shares", pk="version"),
     "history": _table(
         """version measure subject by value window share low high n n_numerator threads clusters n_places first_month
         last_month enough""",

@@ -112,12 +112,16 @@ def _rows(db: sqlite3.Connection, query: Query) -> int | str:
 def judge(facts: Facts, accepted: Collection[str] = ()) -> list[Verdict]:
     """Every check in order. Where somebody looked and accepts what one of `ACCEPTABLE` says, it flags only."""
     verdicts = [Verdict(name, *check(facts)) for name, check in CHECKS.items()]
-    return [
+    verdicts = [
         Verdict(v.check, "flag", f"accepted: {v.why}")
         if v.level == "fails" and v.check in {*accepted} & {*ACCEPTABLE}
         else v
         for v in verdicts
     ]
+    if may_publish(verdicts) or not _erased(facts):
+        return verdicts
+    still = "; what is published still shows them, until a run is sound"
+    return [Verdict(v.check, "flag", v.why + still) if v.check == "deletions" else v for v in verdicts]
 
 
 def may_publish(verdicts: Iterable[Verdict]) -> bool:
@@ -166,11 +170,18 @@ def _machine(facts: Facts) -> Said:
     return _lost(facts, "machine", LOST_MACHINE)
 
 
+def _erased(facts: Facts) -> frozenset[str]:
+    """Published posts that are gone with a tombstone."""
+    if facts.before is None:
+        return frozenset()
+    before = facts.before.read | facts.before.machine
+    return (before - facts.after.read - facts.after.machine) & facts.tombstones
+
+
 def _deletions(facts: Facts) -> Said:
     if facts.before is None:
         return "holds", "nothing to compare"
-    before = facts.before.read | facts.before.machine
-    erased = (before - facts.after.read - facts.after.machine) & facts.tombstones
+    before, erased = facts.before.read | facts.before.machine, _erased(facts)
     why = f"{len(erased):,} of {len(before):,} posts were erased at their source or on request"
     return ("flag" if len(erased) > ERASED * len(before) else "holds"), why
 

@@ -57,20 +57,25 @@ def test_forget_takes_the_lines_out_of_the_data(desk: Desk) -> None:
             {"url": "https://github.com/o/r/issues/30"},
             {"url": "x", "thread": thread},
         ],
-        "codings.jsonl": [{"url": post, "reading": 1}, {"url": thread, "reading": 1}],
+        "codings.jsonl": [{"url": post, "reading": 1}, {"url": thread, "reading": 1}, {"url": "x", "reading": 1}],
+        "predictions.jsonl": [{"url": post, "relevance": 0.9}],
         "duplicates.jsonl": [{"keep": "https://github.com/o/r/issues/4", "drop": post}],
     }
     for name, rows in lines.items():
         (Path("data") / name).parent.mkdir(parents=True, exist_ok=True)
         (Path("data") / name).write_text("".join(json.dumps(row) + "\n" for row in rows) + "not JSON\n")
     result = call("forget", post, thread)
-    assert result.exit_code == 0 and "5 lines of data gone" in result.output
+    assert result.exit_code == 0 and "7 lines of data gone" in result.output
     left = {name: (Path("data") / name).read_text() for name in lines}
     assert left == {
         "signals/some.jsonl": '{"url": "https://github.com/o/r/issues/30"}\nnot JSON\n',
         "codings.jsonl": "not JSON\n",
+        "predictions.jsonl": "not JSON\n",
         "duplicates.jsonl": "not JSON\n",
     }
+    # A post that goes with its thread has a tombstone of its own, as nothing else tells why it went.
+    erased = {json.loads(line)["id"] for line in Path("data/tombstones.jsonl").read_text().splitlines()}
+    assert erased == {signal_id(url) for url in (post, thread, "x")}
     assert "0 lines" in call("forget", post, thread).output
 
 

@@ -225,6 +225,7 @@ def forget(urls: tuple[str, ...], store_path: Path | None, data_path: Path | Non
             raise click.ClickException(f"not the address of a post: {error}") from None
         # The tombstone first: should the rest fail, the next run applies it.
         ids: dict[str, Why] = {signal_id(url): "request" for url in wanted}
+        ids |= tombstones.reached(places.data, ids)
         added = tombstones.append(places.tombstones, ids, _today()[:7])
         held = 0
         if places.store.exists():
