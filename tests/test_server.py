@@ -137,6 +137,7 @@ def test_a_client_that_drips_its_request_is_let_go(server: Server) -> None:
     assert time.monotonic() - started < 5 * serve.REQUEST_SECONDS
 
 
+@pytest.mark.slow
 def test_a_body_that_drips_is_answered_and_let_go(server: Server) -> None:
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
