@@ -10,19 +10,16 @@ import asyncio
 import itertools
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 from bench.__main__ import ROOT, write_section
-from bench.site import build, server
+from bench.site import build, running, server
 from flywheel import serve
 
 READERS = 8
@@ -43,29 +40,10 @@ WORST = [
 ]
 
 
-@contextmanager
-def stock(database: Path, port: int) -> Iterator[str]:
-    """A Datasette as it comes, with the same time limit, over the same file."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "datasette", "serve", "--immutable", str(database), "--port", str(port)),
-            *("--setting", "sql_time_limit_ms", str(serve.SETTINGS["sql_time_limit_ms"])),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                httpx.get(f"{base}/-/versions.json", timeout=5)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield base
-    finally:
-        process.terminate()
-        process.wait()
+def stock(database: Path, port: int) -> list[str]:
+    """The command line of a Datasette as it comes, with the same time limit, over the same file."""
+    limit = ("--setting", "sql_time_limit_ms", str(serve.SETTINGS["sql_time_limit_ms"]))
+    return [sys.executable, "-m", "datasette", "serve", "--immutable", str(database), "--port", str(port), *limit]
 
 
 async def round_of(base: str, adversaries: int) -> tuple[list[float], int]:
@@ -130,7 +108,7 @@ def main() -> None:
         with server(database, FLYWHEEL_TRUSTED_PROXIES="127.0.0.1", FLYWHEEL_PAGE_CACHE="off") as (base, _):
             rows.append(("this site", measured(base)))
         port = int(base.rsplit(":", 1)[1])
-        with stock(database, port) as base:
+        with running(stock(database, port), port, {}) as (base, _):
             rows.append(("stock Datasette", measured(base)))
     body = "\n".join(
         [

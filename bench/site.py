@@ -146,16 +146,16 @@ def server(database: Path, how: str = OURS, **environment: str) -> Iterator[Serv
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = stock(database, port) if how == STOCK else serve.command(ROOT, database, "127.0.0.1", port)
+    anew = {"FLYWHEEL_PAGE_CACHE": "off"} if how == ANEW else {}
+    with running(command, port, {"PYTHONPATH": str(ROOT / "build"), **anew, **environment}) as found:
+        yield found
+
+
+@contextmanager
+def running(command: Sequence[str | Path], port: int, environment: Mapping[str, str]) -> Iterator[Server]:
+    """A server of any command line, from when it answers until the block ends."""
     process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "build"),
-            **({"FLYWHEEL_PAGE_CACHE": "off"} if how == ANEW else {}),
-            **environment,
-        },
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
     )
     base = f"http://127.0.0.1:{port}"
     try:
